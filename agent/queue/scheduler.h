@@ -1,0 +1,142 @@
+// Who is tried next, over which session, and when (house.md "One message, followed through", steps 3 to 10).
+//
+// Recipients are sorted by domain; a domain waits for its Route or stands in the Lane of its Site (same MX set), where
+// domains take turns, and within a domain messages take turns, one transaction each. A free place in the Site's Window makes
+// an Attempt. A queue holds (message, recipients) ranges, never bodies and never a timer a recipient. An expired Route moves a
+// domain out of its Lane in O(1). No Site can take sessions from another while that one has less than its share.
+//
+// It owns no clock, no socket and no outcome, and never calls its caller:
+//
+//   scheduler.add(message, now);
+//   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);    ... scheduler.route_found(...)
+//   while (auto work = scheduler.next_work(now)) perform it: see Work; in the end scheduler.settle(work->attempt, ...)
+//   arm a timer at scheduler.wake_at(now)
+#pragma once
+
+#include "agent/queue/retry.h"
+#include "agent/queue/window.h"
+#include "resolver/route.h"
+#include "spool/message.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bulkmail::agent {
+
+using AttemptId = std::uint64_t;
+using SessionId = std::uint64_t;
+
+struct SchedulerConfig {
+  std::uint32_t connections = 1000;
+  std::uint32_t connections_per_site = 20;
+  std::uint32_t recipients_per_transaction = 100;
+  std::chrono::milliseconds idle{10'000};
+};
+
+// One message to one Site, once.
+struct Work {
+  enum class Kind : std::uint8_t {
+    open,       // open session `session` along `route`, and use it for these recipients
+    reuse,      // session `session` is idle and of the right Lane
+    unroutable, // no session: `failure` is the answer for these recipients
+    site_down,  // no session: the Site could not be reached just now, `last_outcome` says how
+    expired,    // no session: their time is over (4.4.7)
+    close,      // quit `session`: idle for too long, or its place is needed; nothing to settle
+  } kind = Kind::open;
+  AttemptId attempt = 0;
+  SessionId session = 0;
+  spool::Message* message = nullptr;
+  std::vector<std::uint32_t> recipients; // indices into the envelope
+  std::shared_ptr<const resolver::Route> route;         // open, reuse
+  std::optional<resolver::RouteFailure> failure;        // unroutable
+  std::shared_ptr<const spool::Outcome> last_outcome;   // site_down
+};
+
+// What became of one recipient of an attempt, as far as the queue is concerned.
+struct Disposition {
+  enum class Kind : std::uint8_t {
+    done,    // final
+    delayed, // again at `due`
+    again,   // at once, at the head of its queue; was not tried in full (452 too many recipients, a stale session)
+  } kind = Kind::done;
+  Monotonic due{};
+};
+
+class Scheduler {
+ public:
+  Scheduler(SchedulerConfig config, Dice& dice);
+  ~Scheduler();
+
+  // Takes all recipients that are not final. `expires`: after it they come back as `expired` (not before one attempt if
+  // `attempt_first`, as after a restart). Recovered delayed recipients wait until `due(recipient)`.
+  struct Restored {
+    std::uint32_t recipient;
+    Monotonic due;
+  };
+  void add(spool::Message& message, Monotonic expires, Monotonic now, std::span<const Restored> delayed = {},
+           bool attempt_first = false);
+
+  [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
+  void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
+
+  // Bounded work per call: call again until nothing comes. `paused`: only `expired`, `close` (the spool is full).
+  [[nodiscard]] std::optional<Work> next_work(Monotonic now);
+  void pause(bool paused);
+
+  // Answers an attempt of any kind but close; one disposition a recipient, in Work's order.
+  void settle(AttemptId attempt, std::span<const Disposition> dispositions, Monotonic now);
+
+  // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its attempt is
+  // settled and it can take another; `gone` in the end, whatever happened before.
+  void session_established(SessionId session, Monotonic now);
+  void session_free(SessionId session, Monotonic now);
+  enum class Gone : std::uint8_t {
+    closed,  // after QUIT, or a used session that the peer closed
+    refused, // 421, or could not be opened, while it was the Site's turn: the Window shrinks
+  };
+  // With `refused` and no other session of the Site established: the Site is down; what waits for it comes back as
+  // site_down with `outcome`, and it is not tried before the first of those is due again.
+  void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
+
+  [[nodiscard]] std::optional<Monotonic> wake_at(Monotonic now) const;
+
+  // Makes what waits due now: everything, one domain, or one message.
+  void flush(Monotonic now);
+  void flush_domain(const std::string& domain, Monotonic now);
+  void flush_message(std::uint64_t message, Monotonic now);
+  void set_config(SchedulerConfig config);
+
+  // Of a message: when its next delayed recipient is due. None: nothing is delayed.
+  [[nodiscard]] std::optional<Monotonic> next_attempt(std::uint64_t message) const;
+  // True once every recipient has been settled `done`.
+  [[nodiscard]] bool finished(std::uint64_t message) const;
+  void forget(std::uint64_t message); // after finished, or to cancel what is not in an attempt
+
+  struct SiteView {
+    std::string site;
+    std::vector<std::string> hosts;
+    std::uint64_t recipients = 0; // waiting in its Lanes, not delayed ones
+    std::uint32_t sessions = 0, window = 0;
+    std::optional<Monotonic> next_attempt; // while it is down
+    std::string last_reply;
+  };
+  [[nodiscard]] std::vector<SiteView> sites() const;
+  struct Load {
+    std::uint32_t sessions = 0, idle = 0;
+    std::uint64_t ready = 0, delayed = 0, resolving = 0, in_attempt = 0; // recipients
+  };
+  [[nodiscard]] Load load() const;
+  // Nothing is due now and nothing is in an attempt, being resolved or open, idle sessions excepted.
+  [[nodiscard]] bool quiet() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace bulkmail::agent

@@ -1,0 +1,91 @@
+// From recipient domains to Routes, without I/O: cache, questions in flight, servers, retries, UDP and TCP.
+//
+// One question is in flight however many ask; thousands at once. Every answer is checked: server, port, id, question,
+// 0x20 case (fault 43). Doubt is never a bounce: SERVFAIL, REFUSED, time-outs and lame or broken answers delay.
+//
+//   resolver.want("d1.example", now);
+//   for (;;) {
+//     while (auto action = resolver.next_action()) perform it: see Action
+//     on a datagram:  resolver.datagram(socket, from, bytes, now);
+//     on TCP:         resolver.stream_data / stream_closed
+//     on the timer at resolver.deadline():  resolver.timeout(now);
+//     while (auto found = resolver.next_route()) …
+//   }
+#pragma once
+
+#include "resolver/route.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace bulkmail::resolver {
+
+struct ResolverConfig {
+  std::vector<Endpoint> servers;
+  std::chrono::milliseconds timeout{2000}; // per try
+  int attempts = 4;
+  std::string hostname;                    // this host's name: fault 38
+  std::vector<IpAddress> own_addresses;    // this machine's, loopback left out: fault 38
+  bool allow_private = false;              // private_targets
+  bool ipv6 = true, ipv4 = true;           // address families to ask for
+  std::size_t cache_entries = 200'000;
+};
+
+using SocketId = std::uint64_t;
+
+struct Action {
+  enum class Kind : std::uint8_t {
+    send_datagram, // open a fresh UDP socket on a random port for `socket`, send `bytes` to `to`
+    close_datagram,
+    open_stream,  // connect TCP to `to`, then send `bytes` (length prefix included)
+    close_stream,
+  } kind = Kind::send_datagram;
+  SocketId socket = 0;
+  Endpoint to;
+  std::string bytes;
+};
+
+class Resolver {
+ public:
+  Resolver(ResolverConfig config, Dice& dice);
+  ~Resolver();
+  Resolver(Resolver&&) noexcept;
+
+  // Asks for the route to a canonical domain or literal. The answer comes by next_route(), at once if it is cached; asked
+  // again while under way, one answer serves all.
+  void want(const std::string& domain, Monotonic now);
+  [[nodiscard]] std::optional<std::pair<std::string, RouteAnswer>> next_route();
+
+  [[nodiscard]] std::optional<Action> next_action();
+  void datagram(SocketId socket, const Endpoint& from, std::string_view bytes, Monotonic now);
+  void datagram_failed(SocketId socket, Monotonic now); // could not be sent: ICMP, EMFILE
+  void stream_data(SocketId socket, std::string_view bytes, Monotonic now);
+  void stream_closed(SocketId socket, Monotonic now); // refused, reset or ended
+  [[nodiscard]] std::optional<Monotonic> deadline() const;
+  void timeout(Monotonic now);
+
+  struct Stats {
+    std::uint64_t questions = 0, sent = 0, answers = 0, ignored = 0, cache_hits = 0, timeouts = 0;
+  };
+  [[nodiscard]] Stats stats() const;
+  [[nodiscard]] std::size_t in_flight() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// What /etc/resolv.conf says: nameserver, options timeout:, attempts:, edns0, trust-ad. Unknown lines are left out.
+struct ResolvConf {
+  std::vector<Endpoint> servers;
+  bool trust_ad = false;
+};
+[[nodiscard]] ResolvConf parse_resolv_conf(std::string_view text);
+
+} // namespace bulkmail::resolver

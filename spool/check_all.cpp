@@ -1,0 +1,2 @@
+#include "spool/ledger.h"
+#include "spool/drop/submit.h"

@@ -1,0 +1,43 @@
+// The three drop formats, told apart by the first line (contract §2): BSMTP, nullmailer, X-Sender/X-Receiver.
+//
+// Reads a drop through a window, never whole: an envelope of 100,000 recipients or a body of 50 MB costs one block at a
+// time. It never opens, moves or judges a file; it says what the bytes are.
+#pragma once
+
+#include "spool/disk.h"
+#include "spool/message.h"
+
+#include <expected>
+#include <string>
+#include <variant>
+
+namespace bulkmail::spool {
+
+// What a drop's bytes are, as far as the format goes.
+struct ParsedDrop {
+  Envelope envelope;
+  ContentPlace content;
+  Digest digest{}; // of the whole file
+  std::uint64_t size = 0;
+  std::string message_id;
+  bool eight_bit = false;
+};
+
+// Why a drop is no message.
+struct DropProblem {
+  enum class Kind : std::uint8_t {
+    incomplete, // right as far as it goes: more bytes could mend it
+    refused,    // no more bytes can mend it
+    unreadable, // the disk answered an error
+  } kind = Kind::refused;
+  std::string code; // stable word for the status file: "truncated", "unknown-verb", "bad-sender", …
+  std::string text; // what is wrong and what would be right
+  std::size_t line = 0; // 1-based; 0: none
+};
+
+[[nodiscard]] std::expected<ParsedDrop, DropProblem> parse_drop(File& file, std::uint64_t file_size);
+
+// The same from memory, for tests, fuzzing and submit.
+[[nodiscard]] std::expected<ParsedDrop, DropProblem> parse_drop(std::string_view bytes);
+
+} // namespace bulkmail::spool

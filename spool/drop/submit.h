@@ -1,0 +1,39 @@
+// Puts a message into the spool durably, agent or not: composed in tmp/ as BSMTP, synced, then linked into new/ whole.
+// Used by `bulkmail submit` and by the LMTP intake; other programs do the same by hand (contract §1).
+#pragma once
+
+#include "spool/disk.h"
+#include "spool/envelope.h"
+
+#include <string>
+#include <string_view>
+
+namespace bulkmail::spool {
+
+// The BSMTP head of a drop, CRLF lines, "MAIL FROM" to "DATA", with every parameter the envelope has.
+[[nodiscard]] std::string bsmtp_head(const Envelope& envelope);
+
+// A name unique on this host that sorts by time: "20261124T080054.123456-<pid hex>-<counter hex>".
+[[nodiscard]] std::string generate_id(Wall now, std::uint64_t process, std::uint64_t counter);
+
+// One drop being composed. Destroyed before `publish`: the file in tmp/ is removed.
+class Composition {
+ public:
+  static Result<Composition> begin(Disk& disk, std::string id, unsigned mode = 0660);
+  Composition(Composition&&) noexcept;
+  Composition& operator=(Composition&&) noexcept;
+  ~Composition();
+
+  Result<void> append(std::string_view bytes);
+  Result<void> sync();    // the bytes are durable; needed before publish unless a sync_all came between
+  Result<void> publish(); // rename into new/; EEXIST if the name is there
+  [[nodiscard]] const std::string& id() const { return id_; }
+
+ private:
+  Composition(Disk& disk, std::string id, std::unique_ptr<File> file);
+  Disk* disk_ = nullptr;
+  std::string id_;
+  std::unique_ptr<File> file_;
+};
+
+} // namespace bulkmail::spool

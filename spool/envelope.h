@@ -1,0 +1,101 @@
+// The SMTP envelope of one message (RFC 5321 §2.3.1, RFC 3461 for the DSN parameters).
+//
+// All addresses live in one arena, a recipient costs its bytes plus 12. Immutable once built; views into it hold as
+// long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace bulkmail::spool {
+
+enum class Body : std::uint8_t { unspecified, seven_bit, eight_bit_mime, binary_mime };
+enum class Ret : std::uint8_t { unspecified, full, headers };
+
+// RFC 3461 §4.1 NOTIFY, a set.
+struct Notify {
+  bool given = false, never = false, success = false, failure = false, delay = false;
+
+  bool operator==(const Notify&) const = default;
+};
+
+// XVERP: the two characters between which a recipient is written into its own sender (contract §2).
+struct Verp {
+  char before_recipient = '+';
+  char at_sign = '=';
+
+  bool operator==(const Verp&) const = default;
+};
+
+// One recipient, as views into its envelope.
+struct Recipient {
+  std::string_view address; // as given, without angle brackets: "ann@d1.example"
+  std::string_view local;   // "ann", quoted if it was
+  std::string_view domain;  // "d1.example", "[192.0.2.1]"; empty if malformed
+  std::string_view orcpt;   // RFC 3461 §4.2, as given (xtext): "rfc822;ann@d1.example"; empty: none
+  Notify notify;
+  bool malformed = false; // such an address fails alone, 5.1.3
+};
+
+class Envelope {
+ public:
+  [[nodiscard]] std::string_view sender() const { return sender_; } // "" is the null sender
+  // What MAIL FROM carries for this recipient: the sender, or with XVERP its own.
+  [[nodiscard]] std::string sender_for(std::size_t recipient) const;
+
+  [[nodiscard]] std::size_t size() const { return slots_.size(); }
+  [[nodiscard]] Recipient recipient(std::size_t index) const;
+
+  Body body = Body::unspecified;
+  Ret ret = Ret::unspecified;
+  bool smtp_utf8 = false;   // RFC 6531
+  bool require_tls = false; // RFC 8689
+  std::optional<int> mt_priority; // RFC 6710, -9 to 9
+  std::optional<std::uint64_t> declared_size; // SIZE=, RFC 1870
+  std::string envid; // RFC 3461 §4.4, as given (xtext); empty: none
+  std::optional<Verp> verp;
+
+  [[nodiscard]] std::size_t memory() const; // bytes held, for the log and the bounds
+
+ private:
+  friend class EnvelopeBuilder;
+  struct Slot {
+    std::uint32_t offset = 0;
+    std::uint16_t length = 0;
+    std::uint16_t local_length = 0; // == length: malformed
+  };
+  struct Extra { // rare: only recipients with NOTIFY or ORCPT have one; sorted by index
+    std::uint32_t index = 0;
+    Notify notify;
+    std::string orcpt;
+  };
+  std::string sender_;
+  std::string arena_;
+  std::vector<Slot> slots_;
+  std::vector<Extra> extras_;
+};
+
+// Collects an envelope and drops repeated recipients (local part exact, domain without case).
+class EnvelopeBuilder {
+ public:
+  Envelope envelope; // set the plain fields here
+
+  void sender(std::string_view address) { envelope.sender_ = address; }
+  // False: named before, not added. A malformed address is added, marked so.
+  bool recipient(std::string_view address, Notify notify = {}, std::string_view orcpt = {});
+  [[nodiscard]] Envelope take();
+
+ private:
+  std::unordered_multimap<std::size_t, std::uint32_t> seen_; // hash -> index
+};
+
+// RFC 5321 §4.1.2 Mailbox, no angle brackets, UTF-8 allowed (RFC 6531): dot-atom or quoted local part (64 octets
+// at most), domain or address literal, 254 octets in all (path 256). Answers the length of the local part.
+[[nodiscard]] std::optional<std::size_t> parse_mailbox(std::string_view address);
+
+} // namespace bulkmail::spool

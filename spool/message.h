@@ -1,0 +1,114 @@
+// One claimed message: its envelope, where its content lies in the file, and what became of each recipient.
+//
+// Belongs to one thread. Everything that another thread needs is taken as a Snapshot, which is immutable. Outcomes are
+// shared, so that 100 recipients answered alike cost one.
+#pragma once
+
+#include "spool/envelope.h"
+#include "spool/outcome.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace bulkmail::spool {
+
+using Digest = std::array<std::uint8_t, 32>; // SHA-256 of the dropped file's bytes
+
+[[nodiscard]] std::string to_string(const Digest& digest); // "sha256:<64 hex digits>"
+
+// Tells one dropped file from a later one of the same name, across a crash: rename and link change none of these.
+struct Stamp {
+  std::uint64_t inode = 0;
+  std::int64_t mtime_ns = 0;
+  std::uint64_t size = 0;
+
+  bool operator==(const Stamp&) const = default;
+};
+
+// Where the content lies in the dropped file and how its lines are written there.
+struct ContentPlace {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  // octets in the file, up to and without the final dot of BSMTP
+  bool dot_stuffed = false;  // BSMTP: each leading dot is doubled
+};
+
+struct Counts {
+  std::uint32_t total = 0, relayed = 0, delivered = 0, failed = 0, delayed = 0, queued = 0;
+
+  [[nodiscard]] bool all_final() const { return delayed == 0 && queued == 0; }
+  bool operator==(const Counts&) const = default;
+};
+
+// What a claim finds out about a drop; immutable from then on.
+struct MessageFacts {
+  std::uint64_t number = 0; // unique for this spool for ever; the journal's key
+  std::string id;
+  std::string name; // the drop's name; differs from id where the name was taken
+  Digest digest{};
+  Stamp stamp;
+  ContentPlace content;
+  std::uint64_t size = 0; // content octets in wire form, before dot-stuffing
+  std::string message_id; // the header's, with angle brackets; empty: none
+  bool eight_bit = false; // content has octets over 127
+  Wall arrival_date;
+  Envelope envelope;
+};
+
+struct RecipientState {
+  std::uint32_t outcome = 0; // 1 + index into the outcomes; 0: queued
+  std::uint16_t attempts = 0;
+  Action action = Action::queued;
+};
+
+// Everything a status file says, frozen.
+struct Snapshot {
+  std::shared_ptr<const MessageFacts> facts;
+  std::vector<RecipientState> states;
+  std::vector<std::shared_ptr<const Outcome>> outcomes;
+  Counts counts;
+  std::uint32_t serial = 0;
+  bool final = false;
+  Wall expires;
+  Wall updated;
+};
+
+class Message {
+ public:
+  explicit Message(MessageFacts facts, Wall expires);
+
+  [[nodiscard]] const MessageFacts& facts() const { return *facts_; }
+  [[nodiscard]] const std::shared_ptr<const MessageFacts>& shared_facts() const { return facts_; }
+  [[nodiscard]] const Envelope& envelope() const { return facts_->envelope; }
+  [[nodiscard]] const std::string& id() const { return facts_->id; }
+  [[nodiscard]] std::uint64_t number() const { return facts_->number; }
+
+  [[nodiscard]] Action action(std::size_t recipient) const { return states_[recipient].action; }
+  [[nodiscard]] std::uint16_t attempts(std::size_t recipient) const { return states_[recipient].attempts; }
+  [[nodiscard]] const Outcome* outcome(std::size_t recipient) const; // null: queued
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+  [[nodiscard]] bool final() const { return counts_.all_final(); }
+  [[nodiscard]] Wall expires() const { return expires_; }
+  void set_expires(Wall expires) { expires_ = expires; }
+
+  // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
+  std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);
+
+  [[nodiscard]] std::uint32_t serial() const { return serial_; }
+  [[nodiscard]] Snapshot snapshot(Wall updated); // counts the serial up
+  void set_serial(std::uint32_t serial) { serial_ = serial; }
+
+ private:
+  void compact(); // forgets outcomes that no recipient has any more
+  std::shared_ptr<const MessageFacts> facts_;
+  std::vector<RecipientState> states_;
+  std::vector<std::shared_ptr<const Outcome>> outcomes_;
+  Counts counts_;
+  std::uint32_t serial_ = 0;
+  Wall expires_;
+};
+
+} // namespace bulkmail::spool

@@ -1,0 +1,40 @@
+// A message's content as it goes over the wire (RFC 5321 §2.3.8, §4.5.2; faults 81 to 86).
+//
+// LF and CRLF both end a line and leave as CRLF; a bare CR leaves as a space; NUL is left out; a last line without an end
+// gets one; nothing else changes. Dot-stuffing is redone from scratch, so that no malformed end of data gets through.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace bulkmail::transport {
+
+// Encodes block by block, cut anywhere: file bytes in, wire bytes out.
+class WireEncoder {
+ public:
+  enum class Stuffing : std::uint8_t { none, dots };
+  // `source_dot_stuffed`: a leading dot in the input is doubled (BSMTP) and is undone first.
+  WireEncoder(bool source_dot_stuffed, Stuffing stuffing);
+
+  void encode(std::string_view block, std::string& out);
+  void finish(std::string& out); // ends an unfinished line
+  // Octets so far in wire form before dot-stuffing: what SIZE= declares.
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] bool eight_bit() const { return eight_bit_; }
+
+ private:
+  bool source_stuffed_;
+  Stuffing stuffing_;
+  bool line_start_ = true;
+  bool pending_cr_ = false;
+  bool skipped_dot_ = false;
+  bool eight_bit_ = false;
+  std::uint64_t size_ = 0;
+};
+
+// A whole small message.
+[[nodiscard]] std::string wire_form(std::string_view content, bool source_dot_stuffed, WireEncoder::Stuffing stuffing);
+
+} // namespace bulkmail::transport
