@@ -1,7 +1,7 @@
 // One claimed message: its envelope, where its content lies in the file, and what became of each recipient.
 //
-// Belongs to one thread. Everything that another thread needs is taken as a Snapshot, which is immutable. Outcomes are
-// shared, so that 100 recipients answered alike cost one.
+// Belongs to one thread. Everything that another thread needs is taken as a Snapshot, which is immutable.
+// Outcomes are shared, so that 100 recipients answered alike cost one.
 #pragma once
 
 #include "spool/envelope.h"
@@ -20,7 +20,8 @@ using Digest = std::array<std::uint8_t, 32>; // SHA-256 of the dropped file's by
 
 [[nodiscard]] std::string to_string(const Digest& digest); // "sha256:<64 hex digits>"
 
-// Tells one dropped file from a later one of the same name, across a crash: rename and link change none of these.
+// Tells one dropped file from a later one of the same name, across a crash: rename and link change none of
+// these.
 struct Stamp {
   std::uint64_t inode = 0;
   std::int64_t mtime_ns = 0;
@@ -32,14 +33,15 @@ struct Stamp {
 // Where the content lies in the dropped file and how its lines are written there.
 struct ContentPlace {
   std::uint64_t offset = 0;
-  std::uint64_t length = 0;  // octets in the file, up to and without the final dot of BSMTP
-  bool dot_stuffed = false;  // BSMTP: each leading dot is doubled
+  std::uint64_t length = 0; // octets in the file, up to and without the final dot of BSMTP
+  bool dot_stuffed = false; // BSMTP: each leading dot is doubled
 };
 
 struct Counts {
   std::uint32_t total = 0, relayed = 0, delivered = 0, failed = 0, delayed = 0, queued = 0;
 
   [[nodiscard]] bool all_final() const { return delayed == 0 && queued == 0; }
+
   bool operator==(const Counts&) const = default;
 };
 
@@ -68,7 +70,7 @@ struct RecipientState {
 struct Snapshot {
   std::shared_ptr<const MessageFacts> facts;
   std::vector<RecipientState> states;
-  std::vector<std::shared_ptr<const Outcome>> outcomes;
+  std::vector<std::shared_ptr<const Outcome>> outcomes; // null where no recipient has it
   Counts counts;
   std::uint32_t serial = 0;
   bool final = false;
@@ -81,31 +83,49 @@ class Message {
   explicit Message(MessageFacts facts, Wall expires);
 
   [[nodiscard]] const MessageFacts& facts() const { return *facts_; }
+
   [[nodiscard]] const std::shared_ptr<const MessageFacts>& shared_facts() const { return facts_; }
+
   [[nodiscard]] const Envelope& envelope() const { return facts_->envelope; }
+
   [[nodiscard]] const std::string& id() const { return facts_->id; }
+
   [[nodiscard]] std::uint64_t number() const { return facts_->number; }
 
   [[nodiscard]] Action action(std::size_t recipient) const { return states_[recipient].action; }
+
   [[nodiscard]] std::uint16_t attempts(std::size_t recipient) const { return states_[recipient].attempts; }
+
   [[nodiscard]] const Outcome* outcome(std::size_t recipient) const; // null: queued
+
   [[nodiscard]] const Counts& counts() const { return counts_; }
+
   [[nodiscard]] bool final() const { return counts_.all_final(); }
+
   [[nodiscard]] Wall expires() const { return expires_; }
+
   void set_expires(Wall expires) { expires_ = expires; }
 
   // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
   std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);
 
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
+
   [[nodiscard]] Snapshot snapshot(Wall updated); // counts the serial up
+
   void set_serial(std::uint32_t serial) { serial_ = serial; }
 
  private:
-  void compact(); // forgets outcomes that no recipient has any more
+  std::uint32_t keep(std::shared_ptr<const Outcome> outcome); // answers 1 + its index
+  void drop_user(std::uint32_t outcome);
+
   std::shared_ptr<const MessageFacts> facts_;
   std::vector<RecipientState> states_;
+  // An outcome that no recipient has any more is forgotten and its place used again, so that a message
+  // retried for days doesn't grow.
   std::vector<std::shared_ptr<const Outcome>> outcomes_;
+  std::vector<std::uint32_t> users_;  // of each outcome: how many recipients have it
+  std::vector<std::uint32_t> unused_; // places in outcomes_
   Counts counts_;
   std::uint32_t serial_ = 0;
   Wall expires_;

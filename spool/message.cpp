@@ -1,0 +1,97 @@
+#include "spool/message.h"
+
+#include <limits>
+
+namespace bulkmail::spool {
+namespace {
+
+std::uint32_t& counter(Counts& counts, Action action) {
+  switch (action) {
+  case Action::queued: return counts.queued;
+  case Action::relayed: return counts.relayed;
+  case Action::delivered: return counts.delivered;
+  case Action::failed: return counts.failed;
+  case Action::delayed: return counts.delayed;
+  }
+  return counts.queued;
+}
+
+} // namespace
+
+std::string to_string(const Digest& digest) {
+  static constexpr char hex[] = "0123456789abcdef";
+  std::string text = "sha256:";
+  text.reserve(text.size() + 2 * digest.size());
+  for (const std::uint8_t byte : digest) {
+    text += hex[byte >> 4];
+    text += hex[byte & 15];
+  }
+  return text;
+}
+
+Message::Message(MessageFacts facts, Wall expires)
+    : facts_(std::make_shared<const MessageFacts>(std::move(facts))),
+      states_(facts_->envelope.size()),
+      expires_(expires) {
+  counts_.total = counts_.queued = static_cast<std::uint32_t>(states_.size());
+}
+
+const Outcome* Message::outcome(std::size_t recipient) const {
+  const auto place = states_[recipient].outcome;
+  return place == 0 ? nullptr : outcomes_[place - 1].get();
+}
+
+std::size_t Message::apply(std::span<const std::uint32_t> recipients,
+                           std::shared_ptr<const Outcome> outcome) {
+  const Action action = outcome->action;
+  const bool attempted = outcome->attempted;
+  std::uint32_t place = 0;
+  std::uint32_t changed = 0;
+  for (const std::uint32_t index : recipients) {
+    if (index >= states_.size() || is_final(states_[index].action)) continue;
+    RecipientState& state = states_[index];
+    if (place == 0) place = keep(std::move(outcome));
+    drop_user(state.outcome);
+    --counter(counts_, state.action);
+    ++counter(counts_, action);
+    state.outcome = place;
+    state.action = action;
+    if (attempted && state.attempts < std::numeric_limits<std::uint16_t>::max()) ++state.attempts;
+    ++users_[place - 1];
+    ++changed;
+  }
+  return changed;
+}
+
+Snapshot Message::snapshot(Wall updated) {
+  Snapshot snapshot;
+  snapshot.facts = facts_;
+  snapshot.states = states_;
+  snapshot.outcomes = outcomes_;
+  snapshot.counts = counts_;
+  snapshot.serial = ++serial_;
+  snapshot.final = final();
+  snapshot.expires = expires_;
+  snapshot.updated = updated;
+  return snapshot;
+}
+
+std::uint32_t Message::keep(std::shared_ptr<const Outcome> outcome) {
+  if (unused_.empty()) {
+    outcomes_.push_back(std::move(outcome));
+    users_.push_back(0);
+    return static_cast<std::uint32_t>(outcomes_.size());
+  }
+  const std::uint32_t place = unused_.back();
+  unused_.pop_back();
+  outcomes_[place] = std::move(outcome);
+  return place + 1;
+}
+
+void Message::drop_user(std::uint32_t outcome) {
+  if (outcome == 0 || --users_[outcome - 1] != 0) return;
+  outcomes_[outcome - 1].reset();
+  unused_.push_back(outcome - 1);
+}
+
+} // namespace bulkmail::spool
