@@ -1,0 +1,120 @@
+// The configuration: one TOML file, `--set` overrides over it, defaults beneath it. Read whole, judged whole:
+// every error comes back at once with file, line, column and, for an unknown key, the nearest known one.
+//
+// Each key stands once in the table of agent/config/keys.cpp, which drives reading, the errors and the check
+// of docs/configuration.md. This room asks nobody anything: the caller passes the text and this host's name
+// in.
+#pragma once
+
+#include "resolver/address.h"
+#include "spool/ledger.h"
+#include "transport/client/client.h"
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bulkmail::agent {
+
+struct Config {
+  using Duration = std::chrono::milliseconds;
+
+  std::string hostname; // EHLO name and Reporting-MTA; never empty once loaded
+  Duration stop_timeout{30'000};
+  std::string user = "bulkmail", group = "bulkmail"; // when started by root
+
+  struct Spool {
+    std::string path = "/var/spool/bulkmail";
+    Duration rescan{15'000};
+  } spool;
+
+  struct Status {
+    using Detail = bulkmail::spool::LedgerConfig::Detail;
+    using Files = bulkmail::spool::LedgerConfig::Files;
+    Detail detail = Detail::all;
+    Duration interval{60'000};
+    Duration keep{14LL * 86'400'000};
+    Files files = Files::all;
+  } status;
+
+  struct Results {
+    std::uint64_t rotate = 64ULL << 20;
+    Duration keep{14LL * 86'400'000};
+  } results;
+
+  struct Listen {
+    std::string lmtp = "unix:lmtp.sock"; // "": off; see Config::lmtp_socket
+    std::string lmtp_group;              // "": the spool's
+  } listen;
+
+  struct Resolver {
+    std::vector<bulkmail::resolver::Endpoint> servers; // empty: resolv.conf
+    Duration timeout{2'000};
+    std::uint32_t attempts = 4;
+  } resolver;
+
+  struct Smtp {
+    enum class PrivateTargets : std::uint8_t { refuse, allow };
+    using EightBit = transport::ClientConfig::EightBit;
+    std::uint16_t port = 25;
+    std::uint32_t connections = 1000;
+    std::uint32_t connections_per_site = 20;
+    Duration idle{10'000};
+    std::uint32_t recipients_per_transaction = 100;
+    std::uint64_t messages_per_connection = 1000;
+    PrivateTargets private_targets = PrivateTargets::refuse;
+    EightBit eight_bit = EightBit::send;
+    transport::Timeouts timeouts;
+  } smtp;
+
+  struct Retry {
+    enum class Indeterminate : std::uint8_t { retry, stop };
+    std::vector<Duration> schedule{Duration{300'000},   Duration{600'000},   Duration{1'200'000},
+                                   Duration{2'400'000}, Duration{4'800'000}, Duration{9'600'000},
+                                   Duration{14'400'000}};
+    Duration expire{5LL * 86'400'000};
+    Indeterminate indeterminate = Indeterminate::retry;
+  } retry;
+
+  struct Log {
+    enum class Level : std::uint8_t { debug, info, warning, error };
+    enum class Format : std::uint8_t { text, json };
+    Level level = Level::info;
+    Format format = Format::text;
+    std::string target = "stderr"; // or a file's path
+  } log;
+
+  // Where the LMTP socket is: an absolute path, relative ones being the spool's; empty: LMTP is off.
+  [[nodiscard]] std::string lmtp_socket() const;
+};
+
+struct ConfigError {
+  std::string file;                   // or "--set"
+  std::uint32_t line = 0, column = 0; // 1-based; 0: an override has none
+  std::string key;                    // dotted; empty: the file is no TOML
+  std::string text;
+
+  [[nodiscard]] std::string to_string() const; // "file:line:column: text"
+};
+
+// One `--set KEY=VALUE`: the value is a TOML value, or if it is none, text as it stands.
+struct Override {
+  std::string key;
+  std::string value;
+  bool verbatim = false; // never read as TOML: for `--spool DIR`
+
+  // None: there is no "=".
+  [[nodiscard]] static std::optional<Override> parse(std::string_view text);
+};
+
+// `file` is only a name for the errors. `hostname` is this host's FQDN, the default of the key `hostname`.
+[[nodiscard]] std::expected<Config, std::vector<ConfigError>>
+load_config(std::string_view text, const std::string& file, std::span<const Override> overrides = {},
+            const std::string& hostname = "localhost");
+
+} // namespace bulkmail::agent
