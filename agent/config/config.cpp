@@ -1,1 +1,112 @@
-namespace bulkmail::agent { }
+#include "agent/config/config.h"
+
+#include "agent/config/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace bulkmail::agent {
+namespace {
+
+// Walks a TOML table beside the table of keys, and reads what it meets into one Config.
+class Reader {
+ public:
+  Reader(Config& config, std::vector<ConfigError>& errors) : config_(config), errors_(errors) {}
+
+  void file(std::string_view text, const std::string& name) {
+    file_ = name;
+    try {
+      const toml::table table = toml::parse(text, name);
+      section(table, "");
+    } catch (const toml::parse_error& error) {
+      complain(error.source().begin, "", std::string(error.description()));
+    }
+  }
+
+  void override_key(const Override& override_) {
+    file_ = "--set";
+    // A value with a line break could be read as more keys than one: it is text.
+    if (!override_.verbatim && override_.value.find('\n') == std::string::npos) {
+      try {
+        const toml::table table = toml::parse("value = " + override_.value);
+        return entry(override_.key, *table.get("value"), {});
+      } catch (const toml::parse_error&) { // a word without quotes: text
+      }
+    }
+    entry(override_.key, toml::value<std::string>(override_.value), {});
+  }
+
+ private:
+  void section(const toml::table& table, const std::string& path) {
+    for (const auto& [key, value] : table)
+      entry(path.empty() ? std::string(key.str()) : fmt::format("{}.{}", path, key.str()), value,
+            key.source().begin);
+  }
+
+  void entry(const std::string& name, const toml::node& node, toml::source_position at) {
+    if (const Key* key = find_key(name)) {
+      const auto value_at = node.source().begin;
+      if (auto problem = key->read(config_, node); !problem.empty())
+        complain(at.line == 0 ? at : value_at, name, fmt::format("{} {}", name, problem));
+    } else if (is_planned(name)) {
+      complain(at, name, fmt::format("{} is not in this version", name));
+    } else if (is_section(name)) {
+      if (node.is_table()) return section(*node.as_table(), name);
+      complain(at, name, fmt::format("{} is a section: its keys stand under [{}]", name, name));
+    } else if (node.is_table()) {
+      complain(at, name,
+               fmt::format("unknown section {}; the nearest known one is {}", name, nearest_section(name)));
+    } else {
+      complain(at, name, fmt::format("unknown key {}; the nearest known one is {}", name, nearest_key(name)));
+    }
+  }
+
+  void complain(toml::source_position at, std::string key, std::string text) {
+    errors_.push_back({file_, at.line, at.column, std::move(key), std::move(text)});
+  }
+
+  Config& config_;
+  std::vector<ConfigError>& errors_;
+  std::string file_;
+};
+
+} // namespace
+
+std::string Config::lmtp_socket() const {
+  if (listen.lmtp.empty()) return {};
+  const auto socket = listen.lmtp.substr(std::string_view("unix:").size());
+  return socket.starts_with('/') ? socket : fmt::format("{}/{}", spool.path, socket);
+}
+
+std::string ConfigError::to_string() const {
+  return line == 0 ? fmt::format("{}: {}", file, text)
+                   : fmt::format("{}:{}:{}: {}", file, line, column, text);
+}
+
+std::optional<Override> Override::parse(std::string_view text) {
+  const auto equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0) return std::nullopt;
+  return Override{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+std::expected<Config, std::vector<ConfigError>> load_config(std::string_view text, const std::string& file,
+                                                            std::span<const Override> overrides,
+                                                            const std::string& hostname) {
+  Config config;
+  config.hostname = hostname;
+  std::vector<ConfigError> errors;
+  Reader reader(config, errors);
+  reader.file(text, file);
+  for (const Override& override_ : overrides) reader.override_key(override_);
+  if (errors.empty()) return config;
+  // Tables come sorted by key; people read from the top down.
+  std::ranges::stable_sort(errors, [](const ConfigError& a, const ConfigError& b) {
+    const bool a_in_file = a.line != 0, b_in_file = b.line != 0;
+    if (a_in_file != b_in_file) return a_in_file;
+    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  return std::unexpected(std::move(errors));
+}
+
+} // namespace bulkmail::agent

@@ -66,6 +66,7 @@ class LineBuffer {
  private:
   std::size_t max_line_;
   std::string pending_;
+  std::size_t unended_ = 0; // octets behind the last newline
 };
 
 } // namespace bulkmail::agent

@@ -1,0 +1,423 @@
+#include "agent/config/keys.h"
+
+#include "agent/config/units.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <limits>
+#include <numeric>
+#include <type_traits>
+
+namespace bulkmail::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using Duration = Config::Duration;
+
+// How a value of one type is written: what it is called, read and shown as. read() answers what is wrong, ""
+// if nothing.
+
+std::string written(const toml::node& node) {
+  switch (node.type()) {
+  case toml::node_type::string: return "text";
+  case toml::node_type::integer: return "a whole number";
+  case toml::node_type::floating_point: return "a number";
+  case toml::node_type::boolean: return "true or false";
+  case toml::node_type::array: return "a list";
+  case toml::node_type::table: return "a table";
+  default: return "a date or time";
+  }
+}
+
+std::string wrong_type(std::string_view wanted, const toml::node& node) {
+  return fmt::format("must be {}, not {}", wanted, written(node));
+}
+
+// Text as a TOML basic string.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
+
+struct Text {
+  using Value = std::string;
+  std::string_view what = "text";
+  std::string (*judge)(std::string_view) = nullptr; // what is wrong with it, "" if nothing
+
+  [[nodiscard]] std::string type() const { return std::string(what); }
+
+  std::string read(std::string& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("text", node);
+    if (text->get().find('\0') != std::string::npos) return "must not hold a NUL";
+    if (judge != nullptr)
+      if (auto problem = judge(text->get()); !problem.empty()) return problem;
+    into = text->get();
+    return {};
+  }
+
+  [[nodiscard]] std::string show(const std::string& text) const { return quoted(text); }
+};
+
+template <std::unsigned_integral T>
+struct Number {
+  using Value = T;
+  T least, most;
+
+  [[nodiscard]] std::string type() const { return fmt::format("whole number, {} to {}", least, most); }
+
+  std::string read(T& into, const toml::node& node) const {
+    const auto* number = node.as_integer();
+    if (number == nullptr) return wrong_type("a whole number", node);
+    if (std::cmp_less(number->get(), least) || std::cmp_greater(number->get(), most))
+      return fmt::format("must be from {} to {}, not {}", least, most, number->get());
+    into = static_cast<T>(number->get());
+    return {};
+  }
+
+  [[nodiscard]] std::string show(T number) const { return fmt::format("{}", number); }
+};
+
+struct Time {
+  using Value = Duration;
+  Duration least, most;
+
+  [[nodiscard]] std::string type() const {
+    return fmt::format("duration, {} to {}", format_duration(least), format_duration(most));
+  }
+
+  std::string read(Duration& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("a duration such as \"30s\"", node);
+    const auto duration = parse_duration(text->get());
+    if (!duration)
+      return fmt::format("{} is no duration: write whole numbers with d, h, m, s, ms, such as \"1h20m\"",
+                         quoted(text->get()));
+    if (*duration < least || *duration > most)
+      return fmt::format("must be from {} to {}, not {}", format_duration(least), format_duration(most),
+                         format_duration(*duration));
+    into = *duration;
+    return {};
+  }
+
+  [[nodiscard]] std::string show(Duration duration) const { return quoted(format_duration(duration)); }
+};
+
+struct Size {
+  using Value = std::uint64_t;
+  std::uint64_t least, most;
+
+  [[nodiscard]] std::string type() const {
+    return fmt::format("size, {} to {}", format_size(least), format_size(most));
+  }
+
+  std::string read(std::uint64_t& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("a size such as \"64MiB\"", node);
+    const auto size = parse_size(text->get());
+    if (!size)
+      return fmt::format("{} is no size: write a whole number with B, KiB, MiB, GiB, TiB, such as \"64MiB\"",
+                         quoted(text->get()));
+    if (*size < least || *size > most)
+      return fmt::format("must be from {} to {}, not {}", format_size(least), format_size(most),
+                         format_size(*size));
+    into = *size;
+    return {};
+  }
+
+  [[nodiscard]] std::string show(std::uint64_t size) const { return quoted(format_size(size)); }
+};
+
+struct Address {
+  using Value = resolver::Endpoint;
+  std::uint16_t default_port;
+
+  [[nodiscard]] std::string type() const { return "address, \"127.0.0.1:53\" or \"[::1]:53\""; }
+
+  std::string read(resolver::Endpoint& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("an address such as \"127.0.0.1:53\"", node);
+    const auto endpoint = resolver::Endpoint::parse(text->get(), default_port);
+    if (!endpoint || endpoint->port == 0)
+      return fmt::format("{} is no address: write \"127.0.0.1:53\" or \"[::1]:53\"", quoted(text->get()));
+    into = *endpoint;
+    return {};
+  }
+
+  [[nodiscard]] std::string show(const resolver::Endpoint& endpoint) const {
+    return quoted(endpoint.to_string());
+  }
+};
+
+template <class T>
+struct Name {
+  std::string_view text;
+  T value;
+};
+
+template <class T, std::size_t N>
+struct OneOf {
+  using Value = T;
+  std::array<Name<T>, N> names;
+
+  [[nodiscard]] std::string type() const {
+    std::string text;
+    for (const auto& name : names) text += fmt::format("{}{}", text.empty() ? "" : ", ", quoted(name.text));
+    return text;
+  }
+
+  std::string read(T& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("one of " + type(), node);
+    for (const auto& name : names) {
+      if (name.text != text->get()) continue;
+      into = name.value;
+      return {};
+    }
+    return fmt::format("must be one of {}, not {}", type(), quoted(text->get()));
+  }
+
+  [[nodiscard]] std::string show(T value) const {
+    return quoted(std::ranges::find(names, value, &Name<T>::value)->text);
+  }
+};
+
+template <class T, std::size_t N>
+OneOf<T, N> one_of(Name<T> const (&names)[N]) {
+  return {std::to_array(names)};
+}
+
+template <class Item>
+struct ListOf {
+  using Value = std::vector<typename Item::Value>;
+  Item item;
+  std::size_t least, most;
+
+  [[nodiscard]] std::string type() const {
+    return fmt::format("list of {} to {}: {}", least, most, item.type());
+  }
+
+  std::string read(Value& into, const toml::node& node) const {
+    const auto* list = node.as_array();
+    if (list == nullptr) return wrong_type("a list", node);
+    if (list->size() < least || list->size() > most)
+      return fmt::format("must have from {} to {} items, not {}", least, most, list->size());
+    Value values(list->size());
+    for (std::size_t i = 0; i < list->size(); ++i)
+      if (auto problem = item.read(values[i], *list->get(i)); !problem.empty())
+        return fmt::format("item {} {}", i + 1, problem);
+    into = std::move(values);
+    return {};
+  }
+
+  [[nodiscard]] std::string show(const Value& values) const {
+    std::string text;
+    for (const auto& value : values) text += (text.empty() ? "" : ", ") + item.show(value);
+    return "[" + text + "]";
+  }
+};
+
+template <class Kind, class Place>
+Key key(std::string_view name, Place place, Kind kind, std::string_view about) {
+  static_assert(std::is_same_v<decltype(place(std::declval<Config&>())), typename Kind::Value&>);
+  return {name, about, kind.type(),
+          [place, kind](Config& config, const toml::node& node) { return kind.read(place(config), node); },
+          [place, kind](const Config& config) { return kind.show(place(config)); }};
+}
+
+std::string judge_hostname(std::string_view name) {
+  // RFC 5321 §4.1.2: a domain or an address literal; it goes into EHLO as it stands.
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-.[]:_").contains(c);
+  };
+  if (name.empty() || name.size() > 253 || !std::ranges::all_of(name, allowed))
+    return fmt::format("{} is no host name", quoted(name));
+  return {};
+}
+
+std::string judge_not_empty(std::string_view text) { return text.empty() ? "must not be empty" : ""; }
+
+std::string judge_socket(std::string_view text) {
+  if (text.empty() || (text.starts_with("unix:") && text.size() > 5)) return {};
+  return fmt::format("must be \"unix:\" and a path, or \"\", not {}", quoted(text));
+}
+
+#define PLACE(member) [](auto& config) -> auto& { return config.member; }
+
+std::vector<Key> make_keys() {
+  using Spool = spool::LedgerConfig;
+  using Smtp = Config::Smtp;
+  using Retry = Config::Retry;
+  using Log = Config::Log;
+  constexpr Time patience{10ms, 24h}; // for one reply
+  constexpr Time keeping{0ms, 24h * 3650};
+  return {
+      key("hostname", PLACE(hostname), Text{"host name", judge_hostname},
+          "The name said in EHLO and in Reporting-MTA; by default this host's FQDN"),
+      key("stop_timeout", PLACE(stop_timeout), Time{0ms, 1h}, "How long a stop waits for what is in flight"),
+      key("user", PLACE(user), Text{}, "Started by root, the agent runs as this user, if it exists"),
+      key("group", PLACE(group), Text{}, "Started by root, the agent runs with this group, if it exists"),
+
+      key("spool.path", PLACE(spool.path), Text{"path", judge_not_empty}, "The spool directory"),
+      key("spool.rescan", PLACE(spool.rescan), Time{100ms, 1h},
+          "How often `new/` is read anew, whatever events said"),
+
+      key("status.detail", PLACE(status.detail),
+          one_of<Spool::Detail>({{"all", Spool::Detail::all}, {"failures", Spool::Detail::failures}}),
+          "`failures` leaves relayed and delivered recipients out of status files"),
+      key("status.interval", PLACE(status.interval), Time{0ms, 24h},
+          "A status file that changes is written at most so often"),
+      key("status.keep", PLACE(status.keep), keeping, "How long a final status file stays"),
+      key("status.files", PLACE(status.files),
+          one_of<Spool::Files>(
+              {{"all", Spool::Files::all}, {"failed", Spool::Files::failed}, {"none", Spool::Files::none}}),
+          "Which messages have a status file: all, those with a failed or delayed recipient, none"),
+
+      key("results.rotate", PLACE(results.rotate), Size{4ULL << 10, 1ULL << 40},
+          "`results/current.ndjson` is rotated at this size"),
+      key("results.keep", PLACE(results.keep), keeping, "How long rotated results stay"),
+
+      key("listen.lmtp", PLACE(listen.lmtp), Text{"socket, \"unix:PATH\" or \"\"", judge_socket},
+          "The LMTP socket, relative to the spool; empty: none"),
+      key("listen.lmtp_group", PLACE(listen.lmtp_group), Text{},
+          "Group of the LMTP socket; empty: the spool's"),
+
+      key("resolver.servers", PLACE(resolver.servers), ListOf<Address>{{53}, 0, 16},
+          "Name servers; empty: those of resolv.conf"),
+      key("resolver.timeout", PLACE(resolver.timeout), Time{10ms, 1min},
+          "How long one try waits for its answer"),
+      key("resolver.attempts", PLACE(resolver.attempts), Number<std::uint32_t>{1, 20},
+          "How many tries a question has"),
+
+      key("smtp.port", PLACE(smtp.port), Number<std::uint16_t>{1, 65'535}, "The TCP port of mail hosts"),
+      key("smtp.connections", PLACE(smtp.connections), Number<std::uint32_t>{1, 100'000},
+          "Sessions over all sites"),
+      key("smtp.connections_per_site", PLACE(smtp.connections_per_site), Number<std::uint32_t>{1, 10'000},
+          "Sessions to one set of mail hosts"),
+      key("smtp.idle", PLACE(smtp.idle), Time{0ms, 1h}, "How long a free session is kept for more work"),
+      key("smtp.recipients_per_transaction", PLACE(smtp.recipients_per_transaction),
+          Number<std::uint32_t>{1, 100'000}, "Recipients named in one transaction"),
+      key("smtp.messages_per_connection", PLACE(smtp.messages_per_connection),
+          Number<std::uint64_t>{1, 1'000'000'000}, "Transactions of one session"),
+      key("smtp.private_targets", PLACE(smtp.private_targets),
+          one_of<Smtp::PrivateTargets>(
+              {{"refuse", Smtp::PrivateTargets::refuse}, {"allow", Smtp::PrivateTargets::allow}}),
+          "Mail hosts with a loopback, private or link-local address"),
+      key("smtp.eight_bit", PLACE(smtp.eight_bit),
+          one_of<Smtp::EightBit>({{"send", Smtp::EightBit::send}, {"fail", Smtp::EightBit::fail}}),
+          "8-bit content to a host without 8BITMIME"),
+      key("smtp.timeouts.connect", PLACE(smtp.timeouts.connect), patience,
+          "For the TCP connection, each address"),
+      key("smtp.timeouts.greeting", PLACE(smtp.timeouts.greeting), patience, "For the 220 greeting"),
+      key("smtp.timeouts.ehlo", PLACE(smtp.timeouts.ehlo), patience, "For the reply to EHLO or HELO"),
+      key("smtp.timeouts.mail", PLACE(smtp.timeouts.mail), patience, "For the reply to MAIL"),
+      key("smtp.timeouts.rcpt", PLACE(smtp.timeouts.rcpt), patience, "For the reply to RCPT"),
+      key("smtp.timeouts.data", PLACE(smtp.timeouts.data), patience, "For the reply to DATA"),
+      key("smtp.timeouts.block", PLACE(smtp.timeouts.block), patience,
+          "For one block of content to be taken"),
+      key("smtp.timeouts.end_of_data", PLACE(smtp.timeouts.end_of_data), patience,
+          "For the reply to the final dot"),
+      key("smtp.timeouts.rset", PLACE(smtp.timeouts.rset), patience, "For the reply to RSET"),
+      key("smtp.timeouts.quit", PLACE(smtp.timeouts.quit), patience, "For the reply to QUIT"),
+
+      key("retry.schedule", PLACE(retry.schedule), ListOf<Time>{{1ms, 24h * 30}, 1, 100},
+          "The delay after each attempt, the last repeats; lengthened at random by up to a quarter"),
+      key("retry.expire", PLACE(retry.expire), Time{0ms, 24h * 365}, "After so long a recipient fails"),
+      key("retry.indeterminate", PLACE(retry.indeterminate),
+          one_of<Retry::Indeterminate>(
+              {{"retry", Retry::Indeterminate::retry}, {"stop", Retry::Indeterminate::stop}}),
+          "When the connection is lost between the end of data and its reply"),
+
+      key("log.level", PLACE(log.level),
+          one_of<Log::Level>({{"debug", Log::Level::debug},
+                              {"info", Log::Level::info},
+                              {"warning", Log::Level::warning},
+                              {"error", Log::Level::error}}),
+          "The least severe lines that are logged"),
+      key("log.format", PLACE(log.format),
+          one_of<Log::Format>({{"text", Log::Format::text}, {"json", Log::Format::json}}),
+          "How a line is written"),
+      key("log.target", PLACE(log.target), Text{"\"stderr\" or path", judge_not_empty},
+          "Where lines go; a file is reopened on HUP"),
+  };
+}
+
+#undef PLACE
+
+// Keys and sections whose features are still to come.
+constexpr auto planned = std::to_array<std::string_view>(
+    {"listen.smtp", "listen.mode", "listen.sync_timeout", "resolver.trust_ad", "smtp.source", "smtp.tls",
+     "smtp.dane", "smtp.mta_sts", "smtp.ca_file", "smtp.timeouts.tls", "retry.dsn", "route", "site"});
+
+// Levenshtein's distance: how many letters are to be added, left out or changed.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, changed}));
+    }
+  }
+  return row.back();
+}
+
+std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+
+// A right name in a wrong section is as near as one wrong letter.
+std::size_t distance(std::string_view a, std::string_view b) {
+  return std::min(edit_distance(a, b), edit_distance(last_part(a), last_part(b)) + 1);
+}
+
+} // namespace
+
+std::span<const Key> all_keys() {
+  static const std::vector<Key> keys = make_keys();
+  return keys;
+}
+
+const Key* find_key(std::string_view name) {
+  const auto found = std::ranges::find(all_keys(), name, &Key::name);
+  return found == all_keys().end() ? nullptr : &*found;
+}
+
+bool is_section(std::string_view name) {
+  return std::ranges::any_of(all_keys(), [&](const Key& key) {
+    return key.name.starts_with(name) && key.name.size() > name.size() && key.name[name.size()] == '.';
+  });
+}
+
+bool is_planned(std::string_view name) { return std::ranges::find(planned, name) != planned.end(); }
+
+std::string_view nearest_key(std::string_view name) {
+  return std::ranges::min_element(all_keys(), {}, [&](const Key& key) { return distance(name, key.name); })
+      ->name;
+}
+
+std::string_view nearest_section(std::string_view name) {
+  std::string_view nearest;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const Key& key : all_keys()) {
+    const auto section = key.name.substr(0, key.name.rfind('.'));
+    if (section == key.name) continue;
+    if (const auto apart = edit_distance(name, section); apart < least) {
+      least = apart;
+      nearest = section;
+    }
+  }
+  return nearest;
+}
+
+} // namespace bulkmail::agent
