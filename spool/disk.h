@@ -32,6 +32,8 @@ class File {
   // Fewer bytes than asked for only at the end of the file.
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) = 0;
   virtual Result<void> append(std::string_view bytes) = 0;
+  // Overwrites in place; only for a file that came from create() (the kernel ignores the offset of one open to append).
+  virtual Result<void> write_at(std::uint64_t offset, std::string_view bytes) = 0;
   virtual Result<void> sync_data() = 0; // fdatasync; after an error the file is never to be trusted again
   virtual Result<FileInfo> info() = 0;
 };
