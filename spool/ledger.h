@@ -1,10 +1,10 @@
 // What became of every recipient, made durable in the only safe order (contract §1, §3):
 //
-//   outcomes -> journal (one fdatasync a group) -> results/ -> status files by rename -> one syncfs -> the message leaves
-//   cur/ -> (a later syncfs) -> its journal segment goes
+//   outcomes -> journal (one fdatasync a group) -> results/ -> status files by rename -> one syncfs -> the
+//   message leaves cur/ -> (a later syncfs) -> its journal segment goes
 //
-// The ledger decides and orders; it owns no thread. It hands out jobs that block; whoever runs it runs them where
-// blocking is allowed, one of each kind at a time, and hands them back:
+// The ledger decides and orders; it owns no thread. It hands out jobs that block; whoever runs it runs them
+// where blocking is allowed, one of each kind at a time, and hands them back:
 //
 //   ledger.settle(message, recipients, outcome, now);
 //   while (auto job = ledger.next_job(now)) pool.run(job, [&] { ledger.finish(std::move(job), now); });
@@ -15,8 +15,9 @@
 
 #include "spool/disk.h"
 #include "spool/drop/claim.h"
-#include "spool/journal/journal.h"
+#include "spool/ledger_config.h"
 #include "spool/message.h"
+#include "spool/status/status.h"
 
 #include <deque>
 #include <functional>
@@ -28,19 +29,6 @@
 #include <vector>
 
 namespace bulkmail::spool {
-
-struct LedgerConfig {
-  std::string reporting_mta;         // "relay.example", without "dns; "
-  enum class Detail : std::uint8_t { all, failures } detail = Detail::all;
-  enum class Files : std::uint8_t { all, failed, none } files = Files::all;
-  milliseconds status_interval{60'000};
-  milliseconds status_keep{14LL * 86'400'000};
-  std::uint64_t results_rotate = 64ULL << 20;
-  milliseconds results_keep{14LL * 86'400'000};
-  milliseconds group_delay{4};       // outcomes gather at most so long before a commit
-  milliseconds publish_delay{50};    // final status files gather at most so long before a sync
-  std::uint64_t segment_size = 16ULL << 20;
-};
 
 struct LedgerHealth {
   enum class State : std::uint8_t {
@@ -72,18 +60,19 @@ class Ledger {
   Ledger(Disk& disk, Ids& ids, LedgerConfig config);
   ~Ledger();
 
-  // Blocking, before anything else: makes what is missing in the spool, reads the journal, cur/ and the tail of results/,
-  // appends missing result lines, restores every message. An error: the spool is unusable, and nothing was changed.
-  // A drop that was being handled in three starts that crashed is refused (fault 5).
+  // Blocking, before anything else: makes what is missing in the spool, reads the journal, cur/ and the tail
+  // of results/, appends missing result lines, restores every message. An error: the spool is unusable, and
+  // nothing was changed. A drop that was being handled in three starts that crashed is refused (fault 5).
   [[nodiscard]] Result<Recovered> recover(Wall now);
 
-  // A freshly claimed message; recovered ones are known already. The message must outlive the ledger's interest in it:
-  // until take_closed() names it.
+  // A freshly claimed message; recovered ones are known already. The message must outlive the ledger's
+  // interest in it: until take_closed() names it.
   void begin(Message& message, Now now);
   // Applies the outcome to those recipients that have no final action yet, and records it.
   void settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome, Now now);
   void refused(const Refused& refused, Now now); // an event in results/; its status file is there already
-  // A file changed after claim (fault 22) or gone: to bad/ if there, final status with an error, results event.
+  // A file changed after claim (fault 22) or gone: to bad/ if there, final status with an error, results
+  // event.
   void condemn(Message& message, DropProblem problem, Now now);
 
   [[nodiscard]] std::unique_ptr<LedgerJob> next_job(Now now);
@@ -96,18 +85,14 @@ class Ledger {
   [[nodiscard]] bool idle() const;
   // For a drain or a stop: makes every pending step due now.
   void hurry();
+
   [[nodiscard]] const LedgerHealth& health() const { return health_; }
+
   void set_config(LedgerConfig config); // HUP
 
  private:
   LedgerHealth health_;
   // …
 };
-
-// The JSON of a status file (contract §3); UTF-8, one line, ends in a newline. Never throws on any bytes.
-[[nodiscard]] std::string render_status(const Snapshot& snapshot, const LedgerConfig& config);
-// The final status of a refused drop.
-[[nodiscard]] std::string render_refusal(const std::string& id, const std::string& name, const DropProblem& problem, bool final,
-                                         const std::string& reporting_mta, const Digest* digest, Wall now);
 
 } // namespace bulkmail::spool
