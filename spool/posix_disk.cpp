@@ -7,10 +7,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -83,7 +85,11 @@ FileInfo to_info(const struct stat& found) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(Descriptor fd, std::string_view path) : fd_(std::move(fd)), path_(path) {}
+  // `end`: of a new file, which its one writer may also overwrite; none: the kernel finds the end (O_APPEND).
+  PosixFile(Descriptor fd, std::string_view path, std::optional<std::uint64_t> end = {})
+      : fd_(std::move(fd)),
+        path_(path),
+        end_(end) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) override {
     std::size_t done = 0;
@@ -99,10 +105,23 @@ class PosixFile final : public File {
   }
 
   Result<void> append(std::string_view bytes) override {
+    if (end_) return write_at(*end_, bytes);
     while (!bytes.empty()) {
       const auto put = uninterrupted([&] { return ::write(fd_.get(), bytes.data(), bytes.size()); });
       if (put < 0) return failed(errno, "write", path_);
       bytes.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return {};
+  }
+
+  Result<void> write_at(std::uint64_t offset, std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const auto put = uninterrupted(
+          [&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+      if (put < 0) return failed(errno, "write", path_);
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+      offset += static_cast<std::size_t>(put);
+      if (end_) end_ = std::max(*end_, offset);
     }
     return {};
   }
@@ -121,6 +140,7 @@ class PosixFile final : public File {
  private:
   Descriptor fd_;
   std::string path_;
+  std::optional<std::uint64_t> end_;
 };
 
 class PosixDisk final : public Disk {
@@ -143,11 +163,7 @@ class PosixDisk final : public Disk {
   }
 
   Result<std::unique_ptr<File>> create(std::string_view path, unsigned mode) override {
-    Descriptor fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, mode);
-    if (!fd.open()) return failed(errno, "create", path);
-    if ((mode & umask_) != 0 && ::fchmod(fd.get(), mode) != 0) return failed(errno, "chmod", path);
-    if (auto given = give_away(fd.get(), path); !given) return std::unexpected(given.error());
-    return std::make_unique<PosixFile>(std::move(fd), path);
+    return make(path, mode, 0);
   }
 
   Result<std::unique_ptr<File>> append_to(std::string_view path, unsigned mode) override {
@@ -159,9 +175,9 @@ class PosixDisk final : public Disk {
         if (!S_ISREG(found.st_mode)) return failed(EINVAL, "open", path);
         return std::make_unique<PosixFile>(std::move(fd), path);
       }
-      if (errno != ENOENT) return failed(errno, "open", path);
-      auto made = create(path, mode);
-      if (made || made.error().code != EEXIST) return made;
+      if (errno != ENOENT) return failed(errno == ELOOP || errno == ENXIO ? EINVAL : errno, "open", path);
+      auto made = make(path, mode, O_APPEND);
+      if (made || made.error().code != EEXIST) return made; // else: another was quicker
     }
   }
 
@@ -267,6 +283,15 @@ class PosixDisk final : public Disk {
     return Descriptor(uninterrupted([&] {
       return ::openat(root_.get(), kernel_path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, mode);
     }));
+  }
+
+  Result<std::unique_ptr<File>> make(std::string_view path, unsigned mode, int flags) {
+    Descriptor fd = open(path, O_RDWR | O_CREAT | O_EXCL | flags, mode);
+    if (!fd.open()) return failed(errno, "create", path);
+    if ((mode & umask_) != 0 && ::fchmod(fd.get(), mode) != 0) return failed(errno, "chmod", path);
+    if (auto given = give_away(fd.get(), path); !given) return std::unexpected(given.error());
+    if ((flags & O_APPEND) != 0) return std::make_unique<PosixFile>(std::move(fd), path);
+    return std::make_unique<PosixFile>(std::move(fd), path, 0);
   }
 
   // Every entry belongs to the spool's owner and group, whoever makes it. One who is neither root nor the
