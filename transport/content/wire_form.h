@@ -1,7 +1,9 @@
-// A message's content as it goes over the wire (RFC 5321 §2.3.8, §4.5.2; faults 81 to 86).
+// A message's content as it goes over the wire (RFC 5321 §2.3.8, §4.5.2).
 //
-// LF and CRLF both end a line and leave as CRLF; a bare CR leaves as a space; NUL is left out; a last line without an end
-// gets one; nothing else changes. Dot-stuffing is redone from scratch, so that no malformed end of data gets through.
+// LF and CRLF both end a line and leave as CRLF; a bare CR leaves as a space; NUL is left out; a last line
+// without an end gets one; nothing else changes. Dot-stuffing is redone from scratch, so that no malformed
+// end of data gets through (SMTP smuggling, CVE-2023-51764): the wire has neither a bare CR nor a bare LF,
+// and no line of a single dot.
 #pragma once
 
 #include <cstddef>
@@ -15,26 +17,38 @@ namespace bulkmail::transport {
 class WireEncoder {
  public:
   enum class Stuffing : std::uint8_t { none, dots };
-  // `source_dot_stuffed`: a leading dot in the input is doubled (BSMTP) and is undone first.
-  WireEncoder(bool source_dot_stuffed, Stuffing stuffing);
+
+  // `source_dot_stuffed`: a leading dot in the input is doubled (BSMTP) and is undone first. A leading dot
+  // that stands alone, which no right writer leaves there, is the writer's own and kept.
+  WireEncoder(bool source_dot_stuffed, Stuffing stuffing)
+      : source_stuffed_(source_dot_stuffed),
+        stuffing_(stuffing) {}
 
   void encode(std::string_view block, std::string& out);
   void finish(std::string& out); // ends an unfinished line
+
   // Octets so far in wire form before dot-stuffing: what SIZE= declares.
   [[nodiscard]] std::uint64_t size() const { return size_; }
+
   [[nodiscard]] bool eight_bit() const { return eight_bit_; }
 
  private:
+  void encode_piece(std::string_view piece, std::string& out);
+  void put(std::string_view text, std::string& out);
+  void write(std::string_view text, std::string& out);
+  void end_line(std::string& out);
+
   bool source_stuffed_;
   Stuffing stuffing_;
   bool line_start_ = true;
-  bool pending_cr_ = false;
-  bool skipped_dot_ = false;
+  bool held_dot_ = false;   // a leading dot of the input: doubled or alone, the next octet tells
+  bool pending_cr_ = false; // a CR at the end of what came: of a line end or bare, the next octet tells
   bool eight_bit_ = false;
   std::uint64_t size_ = 0;
 };
 
 // A whole small message.
-[[nodiscard]] std::string wire_form(std::string_view content, bool source_dot_stuffed, WireEncoder::Stuffing stuffing);
+[[nodiscard]] std::string wire_form(std::string_view content, bool source_dot_stuffed,
+                                    WireEncoder::Stuffing stuffing);
 
 } // namespace bulkmail::transport
