@@ -1,15 +1,17 @@
 // The SMTP envelope of one message (RFC 5321 §2.3.1, RFC 3461 for the DSN parameters).
 //
-// All addresses live in one arena, a recipient costs its bytes plus 12. Immutable once built; views into it hold as
-// long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read it.
+// All addresses live in one arena, a recipient costs its bytes plus 12. Immutable once built; views into it
+// hold as long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read
+// it.
 #pragma once
+
+#include "spool/mailbox.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace bulkmail::spool {
@@ -24,7 +26,8 @@ struct Notify {
   bool operator==(const Notify&) const = default;
 };
 
-// XVERP: the two characters between which a recipient is written into its own sender (contract §2).
+// XVERP: what stands before the recipient and for its @ when it is written into its own sender, as in
+// Postfix.
 struct Verp {
   char before_recipient = '+';
   char at_sign = '=';
@@ -45,35 +48,40 @@ struct Recipient {
 class Envelope {
  public:
   [[nodiscard]] std::string_view sender() const { return sender_; } // "" is the null sender
+
   // What MAIL FROM carries for this recipient: the sender, or with XVERP its own.
   [[nodiscard]] std::string sender_for(std::size_t recipient) const;
 
   [[nodiscard]] std::size_t size() const { return slots_.size(); }
+
   [[nodiscard]] Recipient recipient(std::size_t index) const;
 
   Body body = Body::unspecified;
   Ret ret = Ret::unspecified;
-  bool smtp_utf8 = false;   // RFC 6531
-  bool require_tls = false; // RFC 8689
-  std::optional<int> mt_priority; // RFC 6710, -9 to 9
+  bool smtp_utf8 = false;                     // RFC 6531
+  bool require_tls = false;                   // RFC 8689
+  std::optional<int> mt_priority;             // RFC 6710, -9 to 9
   std::optional<std::uint64_t> declared_size; // SIZE=, RFC 1870
-  std::string envid; // RFC 3461 §4.4, as given (xtext); empty: none
+  std::string envid;                          // RFC 3461 §4.4, as given (xtext); empty: none
   std::optional<Verp> verp;
 
   [[nodiscard]] std::size_t memory() const; // bytes held, for the log and the bounds
 
  private:
   friend class EnvelopeBuilder;
+
   struct Slot {
     std::uint32_t offset = 0;
     std::uint16_t length = 0;
     std::uint16_t local_length = 0; // == length: malformed
   };
+
   struct Extra { // rare: only recipients with NOTIFY or ORCPT have one; sorted by index
     std::uint32_t index = 0;
     Notify notify;
     std::string orcpt;
   };
+
   std::string sender_;
   std::string arena_;
   std::vector<Slot> slots_;
@@ -86,16 +94,30 @@ class EnvelopeBuilder {
   Envelope envelope; // set the plain fields here
 
   void sender(std::string_view address) { envelope.sender_ = address; }
-  // False: named before, not added. A malformed address is added, marked so.
+
+  // False: named before, not added. A malformed address is added, marked so; of one over max_address the rest
+  // is cut.
   bool recipient(std::string_view address, Notify notify = {}, std::string_view orcpt = {});
+
+  [[nodiscard]] std::size_t size() const { return envelope.size(); }
+
   [[nodiscard]] Envelope take();
 
- private:
-  std::unordered_multimap<std::size_t, std::uint32_t> seen_; // hash -> index
-};
+  static constexpr std::size_t max_address = 0xffff; // what a slot can tell of
 
-// RFC 5321 §4.1.2 Mailbox, no angle brackets, UTF-8 allowed (RFC 6531): dot-atom or quoted local part (64 octets
-// at most), domain or address literal, 254 octets in all (path 256). Answers the length of the local part.
-[[nodiscard]] std::optional<std::size_t> parse_mailbox(std::string_view address);
+ private:
+  // An open-addressed set of the recipients so far: 8 bytes a place, at most half of them taken, so that a
+  // list of a million needs one block and hardly ever looks at an address to know it is new.
+  struct Place {
+    std::uint32_t hash = 0;
+    std::uint32_t index = 0; // 1 + recipient; 0: free
+  };
+
+  [[nodiscard]] bool same(std::size_t index, std::string_view address, std::size_t local_length) const;
+  [[nodiscard]] bool seen(std::string_view address, std::size_t local_length, std::uint32_t hash) const;
+  void remember(std::uint32_t hash, std::uint32_t index);
+  void grow();
+  std::vector<Place> places_; // empty while so few that looking at each is cheaper
+};
 
 } // namespace bulkmail::spool
