@@ -7,7 +7,7 @@
 #pragma once
 
 #include "resolver/address.h"
-#include "spool/ledger.h"
+#include "spool/ledger_config.h"
 #include "transport/client/client.h"
 
 #include <chrono>
