@@ -16,9 +16,11 @@ struct IpAddress {
 
   auto operator<=>(const IpAddress&) const = default;
   [[nodiscard]] std::string to_string() const;
-  // Loopback, private, link-local, unspecified, multicast, or a v6 form that leads to such a v4 one (fault 39).
+  // Loopback, private, link-local, unspecified, multicast or reserved; any v4-mapped form; a NAT64 or 6to4
+  // form that leads to such a v4 address. Documentation nets count as public: nothing answers there.
   [[nodiscard]] bool is_private() const;
   [[nodiscard]] bool is_loopback() const;
+  // Strict: four decimal parts or RFC 4291 §2.2 text, no zone, no brackets.
   [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
 };
 
@@ -29,6 +31,7 @@ struct Endpoint {
 
   auto operator<=>(const Endpoint&) const = default;
   [[nodiscard]] std::string to_string() const; // "192.0.2.1:25", "[2001:db8::1]:25"
+  // "192.0.2.1", "192.0.2.1:25", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:25".
   [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text, std::uint16_t default_port);
 };
 

@@ -1,7 +1,8 @@
 // From recipient domains to Routes, without I/O: cache, questions in flight, servers, retries, UDP and TCP.
 //
-// One question is in flight however many ask; thousands at once. Every answer is checked: server, port, id, question,
-// 0x20 case (fault 43). Doubt is never a bounce: SERVFAIL, REFUSED, time-outs and lame or broken answers delay.
+// One question is in flight however many ask; thousands at once. Every answer is checked: server, port, id,
+// question, 0x20 case (RFC 5452). Doubt is never a bounce: SERVFAIL, REFUSED, time-outs and lame or broken
+// answers delay.
 //
 //   resolver.want("d1.example", now);
 //   for (;;) {
@@ -30,20 +31,22 @@ struct ResolverConfig {
   std::vector<Endpoint> servers;
   std::chrono::milliseconds timeout{2000}; // per try
   int attempts = 4;
-  std::string hostname;                    // this host's name: fault 38
-  std::vector<IpAddress> own_addresses;    // this machine's, loopback left out: fault 38
-  bool allow_private = false;              // private_targets
-  bool ipv6 = true, ipv4 = true;           // address families to ask for
+  std::string hostname;                 // this host's name
+  std::vector<IpAddress> own_addresses; // this machine's, loopback left out
+  bool allow_private = false;           // private_targets
+  bool ipv6 = true, ipv4 = true;        // address families to ask for
   std::size_t cache_entries = 200'000;
 };
 
 using SocketId = std::uint64_t;
 
+// Every socket that is opened is closed by one close action, also after it failed or ended by itself: to
+// close one that is not open any more does nothing. No id comes twice.
 struct Action {
   enum class Kind : std::uint8_t {
     send_datagram, // open a fresh UDP socket on a random port for `socket`, send `bytes` to `to`
     close_datagram,
-    open_stream,  // connect TCP to `to`, then send `bytes` (length prefix included)
+    open_stream, // connect TCP to `to`, then send `bytes` (length prefix included)
     close_stream,
   } kind = Kind::send_datagram;
   SocketId socket = 0;
@@ -57,8 +60,8 @@ class Resolver {
   ~Resolver();
   Resolver(Resolver&&) noexcept;
 
-  // Asks for the route to a canonical domain or literal. The answer comes by next_route(), at once if it is cached; asked
-  // again while under way, one answer serves all.
+  // Asks for the route to a domain or literal; the answer is named by what was asked for. The answer comes by
+  // next_route(), at once if it is cached; asked again while under way, one answer serves all.
   void want(const std::string& domain, Monotonic now);
   [[nodiscard]] std::optional<std::pair<std::string, RouteAnswer>> next_route();
 
@@ -71,21 +74,28 @@ class Resolver {
   void timeout(Monotonic now);
 
   struct Stats {
-    std::uint64_t questions = 0, sent = 0, answers = 0, ignored = 0, cache_hits = 0, timeouts = 0;
+    std::uint64_t questions = 0; // put to name servers, not answered from the cache
+    std::uint64_t sent = 0;      // packets, TCP included
+    std::uint64_t answers = 0;   // that matched what was sent
+    std::uint64_t ignored = 0;   // that did not, or came too late
+    std::uint64_t cache_hits = 0, timeouts = 0;
   };
+
   [[nodiscard]] Stats stats() const;
-  [[nodiscard]] std::size_t in_flight() const;
+  [[nodiscard]] std::size_t in_flight() const; // questions without an answer yet, sent or not
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-// What /etc/resolv.conf says: nameserver, options timeout:, attempts:, edns0, trust-ad. Unknown lines are left out.
+// What /etc/resolv.conf says: the name servers (the local host if there are none) and whether their AD bit
+// may be trusted.
 struct ResolvConf {
   std::vector<Endpoint> servers;
   bool trust_ad = false;
 };
+
 [[nodiscard]] ResolvConf parse_resolv_conf(std::string_view text);
 
 } // namespace bulkmail::resolver

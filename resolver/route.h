@@ -1,5 +1,5 @@
-// How a recipient domain is reached: its mail hosts in order of preference with their addresses (RFC 5321 §5), and the
-// Site, the identity of the set of mail hosts that limits and queues hang on.
+// How a recipient domain is reached: its mail hosts in order of preference with their addresses (RFC 5321
+// §5), and the Site, the identity of the set of mail hosts that limits and queues hang on.
 #pragma once
 
 #include "resolver/address.h"
@@ -28,18 +28,19 @@ struct MailHost {
 // Why a domain cannot be reached, now or ever.
 struct RouteFailure {
   bool permanent = false;
-  std::string status; // "5.1.2", "5.1.10", "5.4.4", "5.4.6", "4.4.3"
-  std::string text;   // "no such domain d1.example"
+  std::string status;  // "5.1.2", "5.1.10", "5.4.4", "5.4.6", "4.4.3"
+  std::string text;    // "no such domain d1.example"
   bool policy = false; // private_targets refused it: source is `policy`, else `dns`
-  Monotonic until{}; // may be kept so long
+  Monotonic until{};   // may be kept so long
 };
 
 struct Route {
-  std::string domain;           // canonical A-label form
-  std::vector<MailHost> hosts;  // usable ones, by preference; never empty
-  std::string site;             // canonical printed identity of the MX set: "10 mx1.d1.example,20 mx2.d1.example"
-  bool implicit = false;        // no MX: the domain's own address
-  Monotonic expires{};          // never used later than this
+  std::string domain;          // canonical A-label form
+  std::vector<MailHost> hosts; // usable ones, by preference; never empty
+  std::string site;      // canonical printed identity of the MX set: "10 mx1.d1.example,20 mx2.d1.example"
+  bool implicit = false; // no MX: the domain's own address
+  Monotonic expires{};   // never used later than this
+  std::vector<std::string> remarks; // worth a log line: "MX mx1.d1.example of d1.example is an alias"
 
   // The order in which one session tries the hosts: equals shuffled anew (RFC 5321 §5.1).
   [[nodiscard]] std::vector<const MailHost*> draw(Dice& dice) const;
@@ -47,8 +48,8 @@ struct Route {
 
 using RouteAnswer = std::expected<Route, RouteFailure>;
 
-// The A-label, lower-case form of a domain as it stands in an address (IDNA2008 by libidn2), or why it has none:
-// label > 63, name > 253, empty label, NUL. Literals ("[192.0.2.1]", "[IPv6:…]") come back normalised.
+// The A-label, lower-case form of a domain as it stands in an address (IDNA2008 by libidn2), or why it has
+// none: label > 63, name > 253, empty label, NUL. Literals ("[192.0.2.1]", "[IPv6:…]") come back normalised.
 [[nodiscard]] std::expected<std::string, std::string> canonical_domain(std::string_view domain);
 
 } // namespace bulkmail::resolver

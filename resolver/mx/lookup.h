@@ -1,0 +1,80 @@
+// From a domain to its Route (RFC 5321 §5.1, RFC 7505), without I/O: says what it wants to know, takes
+// answers, decides.
+//
+// Permanent is only what the DNS says for certain; a single doubt among hosts that all fail delays. Hosts in
+// doubt beside a usable one are left out for as long as the doubt is remembered.
+#pragma once
+
+#include "resolver/mx/trail.h"
+#include "resolver/route.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bulkmail::resolver {
+
+// What this host is and wants, the same for every domain.
+struct MxRules {
+  std::string hostname;                 // canonical
+  std::vector<IpAddress> own_addresses; // sorted
+  bool allow_private = false;
+  bool ipv6 = true, ipv4 = true;
+};
+
+class MxLookup {
+ public:
+  using Ticket = std::size_t; // tells an MxLookup what an answer is to
+
+  MxLookup(const std::string& domain, std::shared_ptr<const MxRules> rules, Monotonic now);
+
+  [[nodiscard]] std::optional<std::pair<Ticket, Question>> next_question();
+  void answer(Ticket ticket, std::shared_ptr<const Answer> answer, Monotonic now);
+
+  // None: it waits for answers.
+  [[nodiscard]] const std::optional<RouteAnswer>& result() const { return result_; }
+
+  [[nodiscard]] std::optional<RouteAnswer>& result() { return result_; }
+
+ private:
+  // A mail host on its way to being usable or not.
+  struct Candidate {
+    MxData mx;
+    std::vector<Trail> trails; // A, AAAA; none: its name is not one of a host
+  };
+
+  // What a Candidate turned out to be.
+  struct Finding {
+    std::vector<IpAddress> addresses; // usable ones
+    bool is_this_host = false;
+    bool private_only = false;
+    bool in_doubt = false; // at least one question has no answer for now
+    std::string doubt_text;
+    Monotonic expires = Monotonic::max();
+  };
+
+  void literal(IpAddress address, Monotonic now);
+  void mx_known(Monotonic now);
+  void take_hosts(const std::vector<MxData>& hosts, Monotonic now);
+  void add_candidate(MxData mx);
+  [[nodiscard]] Finding examine(const Candidate& candidate) const;
+  void decide(Monotonic now);
+  void fail(bool permanent, const char* status, std::string text, Monotonic until, bool policy = false);
+  [[nodiscard]] bool is_this_host(const IpAddress& address) const;
+
+  static constexpr Ticket mx_ticket = 0; // an address trail's: 1 + 2 * candidate + its number there
+
+  std::shared_ptr<const MxRules> rules_;
+  Route route_; // as far as known; its site is that of the whole MX set
+  Trail mx_;
+  std::vector<Candidate> candidates_;
+  bool self_by_name_ = false; // this host's name stood in the MX set: it and what is not better was dropped
+  std::vector<Ticket> to_ask_;
+  std::size_t unanswered_ = 0;
+  std::optional<RouteAnswer> result_;
+};
+
+} // namespace bulkmail::resolver
