@@ -1,10 +1,21 @@
-// The one place where replies become outcomes: nothing else in the program tells 4yz from 5yz (contract §3, faults.md).
+// The one place where replies become outcomes: nothing else in the program decides what is final and what is
+// tried again (RFC 5321 §4.2.1, RFC 3463).
+//
+//   2yz to the end of data                          relayed
+//   5yz                                             failed
+//   4yz, 421, too many recipients (452, 552 X.5.3)  delayed
+//   no answer before the end of data was sent       delayed 4.4.2
+//   no answer to the end of data                    delayed 4.4.2, or failed 4.4.2 if that must not be
+//   retried; indeterminate never sent, the host can't take it              failed, with the reason's code a
+//   session refused by every host for good        failed, by any of them or in another way: delayed
 #pragma once
 
 #include "spool/outcome.h"
 #include "spool/time.h"
 #include "transport/client/client.h"
+#include "transport/printable.h"
 
+#include <cstdint>
 #include <string>
 
 namespace bulkmail::transport {
@@ -16,18 +27,18 @@ struct Peer {
   std::uint16_t port = 25;
 };
 
-// For a recipient of a transaction. Delayed outcomes come without next_attempt_date and will_retry_until: the scheduler
-// knows those. `again` has no outcome: it must not be passed here.
-[[nodiscard]] spool::Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_indeterminate, Wall now);
+// For a recipient of a transaction. Delayed outcomes come without next_attempt_date and will_retry_until: the
+// scheduler knows those. `again` has no outcome: it must not be passed here.
+[[nodiscard]] spool::Outcome verdict(const RecipientResult& result, const Peer& peer,
+                                     bool retry_indeterminate, Wall now);
 
-// For a session that could not be set up with any host: 5yz greetings everywhere are final, all else is delayed.
-[[nodiscard]] spool::Outcome verdict(const Trouble& trouble, const Peer& peer, bool every_host_refused, Wall now);
+// For a session that could not be set up with any host: 5yz greetings everywhere are final, all else is
+// delayed.
+[[nodiscard]] spool::Outcome verdict(const Trouble& trouble, const Peer& peer, bool every_host_refused,
+                                     Wall now);
 
 // For a local or DNS cause: "x-bulkmail; <text>".
 [[nodiscard]] spool::Outcome local_outcome(spool::Action action, spool::Source source, std::string status,
                                            std::string text, Wall now);
-
-// Printable form of foreign text: control bytes as \xHH, at most 1000 octets.
-[[nodiscard]] std::string printable(std::string_view text);
 
 } // namespace bulkmail::transport

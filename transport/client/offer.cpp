@@ -1,0 +1,44 @@
+#include "transport/client/offer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+namespace bulkmail::transport {
+
+namespace {
+
+bool is_keyword(std::string_view word, std::string_view keyword) {
+  return std::ranges::equal(word, keyword,
+                            [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 32 : a) == b; });
+}
+
+// RFC 1870 §4: "SIZE" alone and "SIZE 0" name no limit; neither does what is no number.
+std::uint64_t parse_size(std::string_view argument) {
+  std::uint64_t size = 0;
+  const auto [end, error] = std::from_chars(argument.data(), argument.data() + argument.size(), size);
+  return error == std::errc{} && (end == argument.data() + argument.size() || *end == ' ') ? size : 0;
+}
+
+} // namespace
+
+Offer parse_offer(const Reply& ehlo) {
+  Offer offer;
+  offer.esmtp = true;
+  for (std::size_t i = 1; i < ehlo.lines.size(); ++i) { // the first line greets
+    const std::string_view line = ehlo.lines[i];
+    const std::string_view word = line.substr(0, line.find(' '));
+    const std::string_view argument = line.substr(std::min(line.size(), word.size() + 1));
+    if (is_keyword(word, "PIPELINING")) offer.pipelining = true;
+    if (is_keyword(word, "8BITMIME")) offer.eight_bit_mime = true;
+    if (is_keyword(word, "SMTPUTF8")) offer.smtp_utf8 = true;
+    if (is_keyword(word, "ENHANCEDSTATUSCODES")) offer.enhanced_status_codes = true;
+    if (is_keyword(word, "DSN")) offer.dsn = true;
+    if (is_keyword(word, "STARTTLS")) offer.starttls = true;
+    if (is_keyword(word, "CHUNKING")) offer.chunking = true;
+    if (is_keyword(word, "SIZE")) offer.size = parse_size(argument);
+  }
+  return offer;
+}
+
+} // namespace bulkmail::transport

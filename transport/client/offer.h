@@ -1,0 +1,21 @@
+// What a mail host offers in its reply to EHLO (RFC 5321 §4.1.1.1).
+#pragma once
+
+#include "transport/reply.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace bulkmail::transport {
+
+struct Offer {
+  bool esmtp = false; // false: HELO was needed
+  bool pipelining = false, eight_bit_mime = false, smtp_utf8 = false, enhanced_status_codes = false,
+       dsn = false;
+  bool starttls = false, chunking = false;
+  std::optional<std::uint64_t> size; // 0: no fixed limit
+};
+
+[[nodiscard]] Offer parse_offer(const Reply& ehlo);
+
+} // namespace bulkmail::transport
