@@ -1,4 +1,4 @@
-// The three drop formats, told apart by the first line (contract §2): BSMTP, nullmailer, X-Sender/X-Receiver.
+// The three drop formats, told apart by the first line: BSMTP, nullmailer, X-Sender/X-Receiver (docs/drop-formats.md).
 //
 // Reads a drop through a window, never whole: an envelope of 100,000 recipients or a body of 50 MB costs one block at a
 // time. It never opens, moves or judges a file; it says what the bytes are.
@@ -21,6 +21,9 @@ struct ParsedDrop {
   std::uint64_t size = 0;
   std::string message_id;
   bool eight_bit = false;
+  std::string small_content; // the content's bytes as in the file, if at most `small`; else empty
+
+  static constexpr std::uint64_t small = 64 << 10;
 };
 
 // Why a drop is no message.
@@ -35,7 +38,15 @@ struct DropProblem {
   std::size_t line = 0; // 1-based; 0: none
 };
 
-[[nodiscard]] std::expected<ParsedDrop, DropProblem> parse_drop(File& file, std::uint64_t file_size);
+inline constexpr std::size_t drop_block = 64 << 10; // read at a time
+// Bounds on what a writer controls. A line: the longest path and all parameters need under 2 KiB. Recipients: what a
+// process can hold of them (12 bytes and the address each), and what their offsets can tell of.
+inline constexpr std::size_t max_envelope_line = 64 << 10;
+inline constexpr std::size_t max_recipients = 10'000'000;
+inline constexpr std::uint64_t max_envelope = 1 << 30;
+
+[[nodiscard]] std::expected<ParsedDrop, DropProblem> parse_drop(File& file, std::uint64_t file_size,
+                                                                std::size_t block = drop_block);
 
 // The same from memory, for tests, fuzzing and submit.
 [[nodiscard]] std::expected<ParsedDrop, DropProblem> parse_drop(std::string_view bytes);
