@@ -1,5 +1,7 @@
 #include "transport/server/lmtp_server.h"
 
+#include "spool/ascii.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,14 +11,13 @@ namespace bulkmail::transport {
 namespace {
 
 constexpr std::string_view unwell = "452 4.3.1 insufficient system storage, try later";
+constexpr std::string_view too_big_reply = "552 5.3.4 message too big for this system";
 
 // As the envelope compares recipients: local part exact, domain without case.
 std::string folded(std::string_view address) {
   std::string key(address);
-  const auto domain = std::min(key.rfind('@'), key.size());
-  std::transform(key.begin() + static_cast<std::ptrdiff_t>(domain), key.end(),
-                 key.begin() + static_cast<std::ptrdiff_t>(domain),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const auto domain = static_cast<std::ptrdiff_t>(std::min(key.rfind('@'), key.size()));
+  std::transform(key.begin() + domain, key.end(), key.begin() + domain, spool::lower);
   return key;
 }
 
@@ -116,21 +117,14 @@ void LmtpServer::lhlo(const Command& command) {
 void LmtpServer::mail(std::string_view argument) {
   if (client_name_.empty()) return error("503 5.5.1 LHLO first");
   if (in_transaction_) return error("503 5.5.1 a transaction is open");
-  const auto mail = parse_mail(argument);
-  if (!mail) return error(mail.error());
-  if (!can_accept_) return reply(unwell);
-  if (config_.max_size != 0 && mail->size.value_or(0) > config_.max_size)
-    return reply("552 5.3.4 message too big for this system");
-  in_transaction_ = true;
-  builder_.sender(mail->sender);
-  auto& envelope = builder_.envelope;
-  envelope.body = mail->body;
-  envelope.ret = mail->ret;
-  envelope.smtp_utf8 = mail->smtp_utf8;
-  envelope.declared_size = mail->size;
-  envelope.envid = mail->envid;
-  envelope.verp = mail->verp;
-  reply("250 2.1.0 Ok");
+  const auto parsed = parse_mail(argument, builder_);
+  const auto size = builder_.envelope.declared_size.value_or(0);
+  const bool too_big = config_.max_size != 0 && size > config_.max_size;
+  in_transaction_ = parsed && can_accept_ && !too_big;
+  if (in_transaction_) return reply("250 2.1.0 Ok");
+  reset();
+  if (!parsed) return error(parsed.error());
+  reply(can_accept_ ? too_big_reply : unwell);
 }
 
 // No failure here counts as an error of the session: see max_errors.
@@ -139,7 +133,8 @@ void LmtpServer::rcpt(std::string_view argument) {
   const auto rcpt = parse_rcpt(argument, builder_.envelope.smtp_utf8);
   if (!rcpt) return reply(rcpt.error());
   if (accepted_.size() >= config_.max_recipients) return reply("452 4.5.3 too many recipients");
-  remember(rcpt->recipient, builder_.recipient(rcpt->recipient, rcpt->notify, rcpt->orcpt));
+  remember(rcpt->recipient,
+           builder_.recipient(rcpt->recipient, rcpt->parameters.notify, rcpt->parameters.orcpt));
   reply("250 2.1.5 Ok");
 }
 
@@ -187,7 +182,7 @@ std::size_t LmtpServer::take_content(std::string_view bytes) {
   if (!end_of_data_.found()) return taken;
   if (state_ == State::discarding) {
     state_ = State::command;
-    for (std::size_t i = 0; i < accepted_.size(); ++i) reply("552 5.3.4 message too big for this system");
+    for (std::size_t i = 0; i < accepted_.size(); ++i) reply(too_big_reply);
     reset();
   } else {
     state_ = State::owed;
