@@ -1,16 +1,17 @@
 // Who is tried next, over which session, and when (house.md "One message, followed through", steps 3 to 10).
 //
-// Recipients are sorted by domain; a domain waits for its Route or stands in the Lane of its Site (same MX set), where
-// domains take turns, and within a domain messages take turns, one transaction each. A free place in the Site's Window makes
-// an Attempt. A queue holds (message, recipients) ranges, never bodies and never a timer a recipient. An expired Route moves a
-// domain out of its Lane in O(1). No Site can take sessions from another while that one has less than its share.
+// Recipients are sorted by domain; a domain waits for its Route or stands in the Lane of its Site (same MX
+// set), where domains take turns, and within a domain messages take turns, one transaction each. A free place
+// in the Site's Window makes an Attempt. A queue holds (message, recipients) ranges, never bodies and never a
+// timer a recipient. An expired Route moves a domain out of its Lane in O(1). No Site can take sessions from
+// another while that one has less than its share.
 //
 // It owns no clock, no socket and no outcome, and never calls its caller:
 //
 //   scheduler.add(message, now);
-//   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);    ... scheduler.route_found(...)
-//   while (auto work = scheduler.next_work(now)) perform it: see Work; in the end scheduler.settle(work->attempt, ...)
-//   arm a timer at scheduler.wake_at(now)
+//   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);    ...
+//   scheduler.route_found(...) while (auto work = scheduler.next_work(now)) perform it: see Work; in the end
+//   scheduler.settle(work->attempt, ...) arm a timer at scheduler.wake_at(now)
 #pragma once
 
 #include "agent/queue/retry.h"
@@ -51,10 +52,10 @@ struct Work {
   AttemptId attempt = 0;
   SessionId session = 0;
   spool::Message* message = nullptr;
-  std::vector<std::uint32_t> recipients; // indices into the envelope
-  std::shared_ptr<const resolver::Route> route;         // open, reuse
-  std::optional<resolver::RouteFailure> failure;        // unroutable
-  std::shared_ptr<const spool::Outcome> last_outcome;   // site_down
+  std::vector<std::uint32_t> recipients;              // indices into the envelope
+  std::shared_ptr<const resolver::Route> route;       // open, reuse
+  std::optional<resolver::RouteFailure> failure;      // unroutable
+  std::shared_ptr<const spool::Outcome> last_outcome; // site_down
 };
 
 // What became of one recipient of an attempt, as far as the queue is concerned.
@@ -62,7 +63,8 @@ struct Disposition {
   enum class Kind : std::uint8_t {
     done,    // final
     delayed, // again at `due`
-    again,   // at once, at the head of its queue; was not tried in full (452 too many recipients, a stale session)
+    again,   // at once, at the head of its queue; was not tried in full (452 too many recipients, a stale
+             // session)
   } kind = Kind::done;
   Monotonic due{};
 };
@@ -72,36 +74,40 @@ class Scheduler {
   Scheduler(SchedulerConfig config, Dice& dice);
   ~Scheduler();
 
-  // Takes all recipients that are not final. `expires`: after it they come back as `expired` (not before one attempt if
-  // `attempt_first`, as after a restart). Recovered delayed recipients wait until `due(recipient)`.
+  // Takes all recipients that are not final. `expires`: after it they come back as `expired` (not before one
+  // attempt if `attempt_first`, as after a restart). Recovered delayed recipients wait until
+  // `due(recipient)`.
   struct Restored {
     std::uint32_t recipient;
     Monotonic due;
   };
+
   void add(spool::Message& message, Monotonic expires, Monotonic now, std::span<const Restored> delayed = {},
            bool attempt_first = false);
 
   [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
   void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
 
-  // Bounded work per call: call again until nothing comes. `paused`: only `expired`, `close` (the spool is full).
+  // Bounded work per call: call again until nothing comes. `paused`: only `expired`, `close` (the spool is
+  // full).
   [[nodiscard]] std::optional<Work> next_work(Monotonic now);
   void pause(bool paused);
 
   // Answers an attempt of any kind but close; one disposition a recipient, in Work's order.
   void settle(AttemptId attempt, std::span<const Disposition> dispositions, Monotonic now);
 
-  // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its attempt is
-  // settled and it can take another; `gone` in the end, whatever happened before.
+  // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its
+  // attempt is settled and it can take another; `gone` in the end, whatever happened before.
   void session_established(SessionId session, Monotonic now);
   void session_free(SessionId session, Monotonic now);
   enum class Gone : std::uint8_t {
     closed,  // after QUIT, or a used session that the peer closed
     refused, // 421, or could not be opened, while it was the Site's turn: the Window shrinks
   };
-  // With `refused` and no other session of the Site established: the Site is down; what waits for it comes back as
-  // site_down with `outcome`, and it is not tried before the first of those is due again.
-  void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
+  // With `refused` and no other session of the Site established: the Site is down; what waits for it comes
+  // back as site_down with `outcome`, and it is not tried before the first of those is due again.
+  void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome,
+                    Monotonic now);
 
   [[nodiscard]] std::optional<Monotonic> wake_at(Monotonic now) const;
 
@@ -125,11 +131,14 @@ class Scheduler {
     std::optional<Monotonic> next_attempt; // while it is down
     std::string last_reply;
   };
+
   [[nodiscard]] std::vector<SiteView> sites() const;
+
   struct Load {
     std::uint32_t sessions = 0, idle = 0;
     std::uint64_t ready = 0, delayed = 0, resolving = 0, in_attempt = 0; // recipients
   };
+
   [[nodiscard]] Load load() const;
   // Nothing is due now and nothing is in an attempt, being resolved or open, idle sessions excepted.
   [[nodiscard]] bool quiet() const;

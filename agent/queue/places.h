@@ -1,0 +1,64 @@
+// Shares the `connections` places out among the Sites.
+//
+// A free place goes to a Site that has not answered yet, first come first served, as it takes but one; else
+// to the Site that holds the fewest, and among equals in turn. Sessions being opened to Sites that have not
+// answered may take half of the places, so that hosts which never answer cannot hold up the others.
+//
+// When no place is free, those that stand idle are given up, the oldest first. Then a session that has
+// finished its transaction gives way if its Site holds more than its fair share and another holds less. Each
+// session that closes for another Site is promised to that Site, so that never more close than are needed.
+// Where there are more Sites than places, each session has its time and then lets a Site that has none have
+// it.
+#pragma once
+
+#include "agent/queue/heap.h"
+#include "agent/queue/site.h"
+
+#include <cstdint>
+
+namespace bulkmail::agent {
+
+class Places {
+ public:
+  explicit Places(std::uint32_t limit) { set_limit(limit); }
+
+  void set_limit(std::uint32_t limit);
+
+  void update(Site& site); // after any change of what it has, wants or may have
+  void forget(Site& site); // it is about to go
+
+  // Sessions come and go. `promise` is for one that starts to close; `gone` is for every one in the end.
+  void opened(Session& session);
+  void proven(Session& session); // its Site has answered
+  void promise(Session& session, Site& to);
+  void gone(Session& session);
+
+  [[nodiscard]] bool room() const { return total_ < limit_; }
+
+  // More sessions than may be, those that are closing left out.
+  [[nodiscard]] bool overfull(std::uint32_t closing) const { return total_ - closing > limit_; }
+
+  [[nodiscard]] Site* next() const; // whose turn it is to open a session, or to be promised one
+  // The Site that this session, free after a transaction, has to give way to; null: it may go on.
+  [[nodiscard]] Site* to_give_way_to(const Session& session, Monotonic now) const;
+
+  [[nodiscard]] std::uint32_t total() const { return total_; }
+
+ private:
+  struct Hunger {
+    std::uint32_t places; // held and promised
+    std::uint64_t turn;
+    auto operator<=>(const Hunger&) const = default;
+  };
+
+  [[nodiscard]] std::uint32_t fair_share() const;
+  std::uint32_t limit_ = 1;
+  std::uint32_t total_ = 0;
+  std::uint32_t active_ = 0;          // Sites with work
+  std::uint32_t unproven_places_ = 0; // opening to, or promised to, Sites that have not answered
+  std::uint64_t turns_ = 0;
+  List<Site> unproven_;
+  Heap<Site, Hunger, &Site::hungry_place> hungry_;
+};
+
+} // namespace bulkmail::agent

@@ -1,0 +1,100 @@
+// Where domains meet: the Site, a set of mail hosts that limits hang on, and its Lanes, within which sessions
+// may be shared.
+#pragma once
+
+#include "agent/queue/domain_queue.h"
+#include "agent/queue/scheduler.h"
+#include "agent/queue/window.h"
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent {
+
+struct Lane;
+struct Site;
+struct OfLane; // tags: a session is in its lane's list of idle ones, and in that of all idle ones
+struct OfAll;
+
+struct Session : Link<OfLane>, Link<OfAll> {
+  Session(SessionId number, Lane& of, Monotonic now) : id(number), lane(&of), opened(now) {}
+
+  SessionId id;
+  Lane* lane;
+  enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
+  Monotonic opened;
+  Monotonic idle_since{};
+  std::optional<Monotonic> retry_at; // when the recipients of its last attempt are due again
+  bool answered = false;             // its last attempt had a final answer
+  Site* promised_to = nullptr;       // closing so that this one can open another
+  bool unproven_place =
+      false; // it, or that which it makes room for, opens to a Site that has not answered yet
+};
+
+// Sessions may be shared only by mail that agrees in all of this. So far it is the Site alone that can
+// differ.
+struct LaneKey {
+  std::string site;
+
+  bool operator==(const LaneKey&) const = default;
+};
+
+struct LaneKeyHash {
+  std::size_t operator()(const LaneKey& key) const { return std::hash<std::string>{}(key.site); }
+};
+
+struct Lane : Link<> {
+  explicit Lane(Site& of) : site(&of) {}
+
+  Site* site;
+  const LaneKey* key = nullptr;
+  List<DomainQueue> turns;     // domains with something ready
+  List<Session, OfLane> idle;  // the last used at the back
+  List<Lane>* place = nullptr; // the list it is in
+  std::uint32_t domains = 0;   // whose route leads here
+  std::uint32_t sessions = 0;
+  bool working = false; // had something in `turns` when last looked at
+};
+
+struct Site : Link<> { // linked: it waits for a place and has not answered yet
+
+  Site(std::string canonical, std::uint32_t limit) : name(std::move(canonical)), window(limit) {}
+
+  std::string name;
+  std::shared_ptr<const resolver::Route> route; // the last one that led here, for its hosts' names
+  Window window;
+  std::vector<Lane*> lanes;
+  List<Lane> wanting;         // lanes with work and no idle session
+  std::uint64_t waiting = 0;  // recipients in ready jobs
+  std::uint32_t attempts = 0; // under way, site_down answers included
+  std::uint32_t working = 0;  // lanes with work
+
+  // Sessions, by state.
+  std::uint32_t opening = 0, busy = 0, idle = 0, closing = 0;
+
+  [[nodiscard]] std::uint32_t established() const { return busy + idle; }
+
+  [[nodiscard]] std::uint32_t sessions() const { return opening + busy + idle + closing; }
+
+  [[nodiscard]] std::uint32_t held() const { return opening + busy + idle; }
+
+  // An outage: until `hold_until` whatever is ready is answered site_down.
+  bool down = false;
+  bool hold_known = false; // something delayed since it went down says how long
+  Monotonic down_since{}, hold_until{};
+  std::shared_ptr<const spool::Outcome> last_outcome;
+  std::uint32_t hold_place = 0; // among the sites that are down
+
+  // Its part in the sharing of connections: see places.h.
+  std::uint32_t promised = 0; // sessions of others that are being closed for it
+  bool active = false;
+  std::uint32_t hungry_place = 0;
+  std::uint64_t turn = 0; // when it last took a place
+};
+
+} // namespace bulkmail::agent

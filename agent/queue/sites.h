@@ -1,0 +1,94 @@
+// All Sites, their Lanes and their sessions: which may take work, which must close, and which wait for an
+// outage to pass.
+#pragma once
+
+#include "agent/queue/places.h"
+#include "agent/queue/site.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace bulkmail::agent {
+
+class Sites {
+ public:
+  explicit Sites(const SchedulerConfig& config);
+  void set_config(const SchedulerConfig& config);
+
+  // A domain joins the lane that its route leads to, or leaves it.
+  Lane& join(const std::shared_ptr<const resolver::Route>& route);
+  void leave(Lane& lane);
+  // After a lane's queue changed: where it now waits.
+  void refresh(Lane& lane);
+  // Lanes and Sites that nothing needs any more stay until this is called, so that nobody holds a dead one.
+  void sweep();
+
+  // An attempt, or a site_down answer, begins and ends.
+  void begin_attempt(Site& site) { ++site.attempts; }
+
+  void end_attempt(Site& site, std::optional<Monotonic> due_again);
+
+  // Sessions.
+  [[nodiscard]] Session* find(SessionId id);
+  Session& open(Lane& lane, Monotonic now);
+  void established(Session& session);
+  void start(Session& session); // an idle one takes work
+  void free(Session& session, Monotonic now);
+  void close(Session& session, Site* for_other); // asked to quit
+  // It is gone; answers whether that was the end of its Site for now.
+  void gone(Session& session, bool refused, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
+
+  // Where work can be had now; null: nowhere.
+  [[nodiscard]] Lane* servable() const { return servable_.first(); } // has work and an idle session
+
+  [[nodiscard]] Lane* to_open() const; // may open another session
+
+  [[nodiscard]] Lane* down() const { return down_.first(); } // work to be answered site_down
+
+  [[nodiscard]] bool anything_to_do() const {
+    return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield() != nullptr;
+  }
+
+  // A session to close because it was idle for too long, or there are more than may be.
+  [[nodiscard]] Session* too_idle(Monotonic now) const;
+  // A session to close so that `Places::next` can open one.
+  [[nodiscard]] Session* to_yield() const;
+  [[nodiscard]] bool too_many(const Session& session) const;
+
+  [[nodiscard]] const Places& places() const { return places_; }
+
+  void end_holds(Monotonic now);
+  void end_hold(Site& site);
+  void end_all_holds();
+
+  [[nodiscard]] std::optional<Monotonic> wake_at() const; // idle deadlines and holds
+
+  [[nodiscard]] std::uint32_t idle() const { return idle_count_; }
+
+  [[nodiscard]] std::uint32_t closing() const { return closing_count_; }
+
+  [[nodiscard]] std::vector<Scheduler::SiteView> views() const;
+
+ private:
+  void refresh(Site& site);
+  void go_down(Site& site, std::optional<Monotonic> due_again, Monotonic now);
+  static void hold(Site& site, Monotonic due_again);
+  std::uint32_t per_site_;
+  milliseconds idle_;
+  Places places_;
+  std::unordered_map<std::string, Site> sites_;
+  std::unordered_map<LaneKey, Lane, LaneKeyHash> lanes_;
+  std::unordered_map<SessionId, Session> sessions_;
+  SessionId last_session_ = 0;
+  List<Lane> servable_, down_, unused_;
+  List<Session, OfAll> idle_sessions_; // the longest idle first
+  std::uint32_t idle_count_ = 0, closing_count_ = 0;
+  Heap<Site, Monotonic, &Site::hold_place> holds_;
+};
+
+} // namespace bulkmail::agent
