@@ -41,6 +41,7 @@ inline constexpr int service_not_available = 421;
 class SharedReply {
  public:
   SharedReply() = default;
+  SharedReply(std::nullopt_t) {}
 
   SharedReply(Reply reply) : reply_(std::make_shared<const Reply>(std::move(reply))) {}
 
