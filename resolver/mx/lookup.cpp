@@ -28,9 +28,9 @@ std::optional<IpAddress> literal_address(std::string_view domain) {
   return IpAddress::parse(domain.starts_with(tag) ? domain.substr(tag.size()) : domain);
 }
 
-// What was true when it was asked for may be used for the mail that asked, even with a TTL of 0 or one that
-// ran out while other questions were still open; without this such mail would ask for ever.
-Monotonic at_least(Monotonic expires, Monotonic now) { return std::max(expires, now + no_ttl); }
+// What ran out while other questions were still open may be used for the mail that asked, as with a TTL of 0; without
+// this such mail would ask for ever.
+Monotonic usable_until(Monotonic expires, Monotonic now) { return expires > now ? expires : now + no_ttl; }
 
 } // namespace
 
@@ -196,13 +196,13 @@ void MxLookup::decide(Monotonic now) {
         {std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses)});
   }
   if (!route_.hosts.empty()) {
-    route_.expires = at_least(expires, now);
+    route_.expires = usable_until(expires, now);
     result_ = std::move(route_);
     return;
   }
   const std::string& domain = route_.domain;
-  if (!doubt_text.empty()) return fail(false, "4.4.3", std::move(doubt_text), at_least(doubt_until, now));
-  expires = at_least(expires, now);
+  if (!doubt_text.empty()) return fail(false, "4.4.3", std::move(doubt_text), usable_until(doubt_until, now));
+  expires = usable_until(expires, now);
   if (refused) {
     return fail(true, "5.4.4", fmt::format("the mail hosts of {} have no public address", domain), expires,
                 true);

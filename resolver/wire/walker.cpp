@@ -169,4 +169,6 @@ std::optional<std::size_t> question_end(std::string_view packet) {
   return at <= packet.size() ? std::optional(at) : std::nullopt;
 }
 
+std::expected<PacketShape, std::string_view> walk(std::string_view packet) { return Walker(packet).run(); }
+
 } // namespace bulkmail::resolver
