@@ -1,10 +1,12 @@
-// The seams through which the agent touches the outside: time, threads and the network. agent/io has the real ones on
-// libuv; tests/simulation has virtual ones on a seed. (Dice is resolver/dice.h, Disk is spool/disk.h.)
+// The seams through which the agent touches the outside: time, threads, the network and its log. agent/io has the real
+// ones on libuv; tests/simulation has virtual ones on a seed. (Dice is resolver/dice.h, Disk is spool/disk.h.)
 //
-// Everything here belongs to the loop's thread; only a Pool job's `work` runs elsewhere.
+// Everything here belongs to the loop's thread; only a Pool job's `work` runs elsewhere. No handler is ever called from
+// inside a call to the object it handles, except where said.
 #pragma once
 
 #include "resolver/address.h"
+#include "spool/error.h"
 #include "spool/time.h"
 
 #include <functional>
@@ -17,35 +19,40 @@ namespace bulkmail::agent {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Now now() = 0; // the loop's time: constant within a turn
+  virtual Now now() = 0; // constant within one turn of the loop
 };
 
-// Runs blocking work off the loop and then `done` on the loop. Order between jobs is not kept.
+// Runs blocking work off the loop, then `done` on the loop. Order between jobs is not kept.
 class Pool {
  public:
   virtual ~Pool() = default;
   virtual void run(std::function<void()> work, std::function<void()> done) = 0;
 };
 
-// A byte stream: TCP or a unix socket. Destroying it closes it; no handler call comes after that.
+// A byte stream: TCP or a unix socket. Destroying it closes it, and no handler call comes after that; a handler may
+// destroy its channel.
 class Channel {
  public:
   class Handler {
    public:
     virtual ~Handler() = default;
-    virtual void connected() = 0;
+
+    virtual void connected() {} // of a channel that connect() made
+
     virtual void received(std::string_view bytes) = 0;
-    // All that was written before is with the kernel; more may be written.
-    virtual void drained() = 0;
-    virtual void closed(std::string_view why) = 0; // end of stream, refused, reset; the last call
+
+    virtual void drained() {} // all that was written is with the kernel, after not all of it was
+
+    // End of stream, refused, reset: nothing comes after it. `local`: the cause is on this machine (no descriptors left).
+    virtual void closed(std::string_view why, bool local) = 0;
   };
+
   virtual ~Channel() = default;
+  virtual void set_handler(Handler& handler) = 0;
   virtual void write(std::string bytes) = 0;
-  // Bytes that someone keeps: not copied.
-  virtual void write(std::shared_ptr<const std::string> bytes) = 0;
+  virtual void write(std::shared_ptr<const std::string> bytes, std::string tail = {}) = 0; // kept, not copied
   [[nodiscard]] virtual std::size_t unwritten() const = 0; // bytes not yet with the kernel
   virtual void pause_reading(bool paused) = 0;
-  [[nodiscard]] virtual std::string peer() const = 0;
 };
 
 class Datagram {
@@ -54,23 +61,44 @@ class Datagram {
    public:
     virtual ~Handler() = default;
     virtual void received(const resolver::Endpoint& from, std::string_view bytes) = 0;
-    virtual void failed(std::string_view why) = 0;
+    virtual void failed() = 0; // could not be sent or made
   };
+
   virtual ~Datagram() = default;
-  virtual void send(const resolver::Endpoint& to, std::string_view bytes) = 0;
+};
+
+// A socket that others connect to.
+class Listener {
+ public:
+  virtual ~Listener() = default;
 };
 
 class Network {
  public:
   virtual ~Network() = default;
-  virtual std::unique_ptr<Channel> connect(const resolver::Endpoint& to, Channel::Handler& handler) = 0;
-  virtual std::unique_ptr<Datagram> datagram(resolver::IpAddress::Family family, Datagram::Handler& handler) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Channel> connect(const resolver::Endpoint& to,
+                                                         Channel::Handler& handler) = 0;
+  // One datagram to `to` from a fresh socket on a random port; answers come to the handler until it is destroyed.
+  [[nodiscard]] virtual std::unique_ptr<Datagram> send(const resolver::Endpoint& to, std::string_view bytes,
+                                                       Datagram::Handler& handler) = 0;
+};
+
+enum class Level : std::uint8_t { debug, info, warning, error };
+
+// Takes whole lines (agent/run/log_line.h makes them).
+class Log {
+ public:
+  virtual ~Log() = default;
+  [[nodiscard]] virtual bool wants(Level level) const = 0;
+  [[nodiscard]] virtual bool json() const = 0;
+  virtual void write(Level level, std::string_view line) = 0;
 };
 
 struct Seams {
   Clock& clock;
   Pool& pool;
   Network& network;
+  Log& log;
 };
 
 } // namespace bulkmail::agent

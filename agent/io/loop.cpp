@@ -1,1 +1,176 @@
-namespace bulkmail::agent { }
+#include "agent/io/loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+namespace bulkmail::agent {
+namespace {
+
+constexpr double bucket_base_ns = 1000.0;
+constexpr double bucket_growth = 1.25;
+
+struct PoolJob {
+  uv_work_t request{};
+  Loop* loop = nullptr;
+  std::function<void()> work, done;
+};
+
+void must(int code, const char* what) {
+  if (code < 0) throw std::runtime_error(std::string(what) + ": " + uv_strerror(code));
+}
+
+} // namespace
+
+void LatencyHistogram::add(std::uint64_t nanoseconds) {
+  const double scaled = std::max(1.0, static_cast<double>(nanoseconds) / bucket_base_ns);
+  const auto bucket = static_cast<std::size_t>(std::log(scaled) / std::log(bucket_growth));
+  ++counts_[std::min(bucket, buckets - 1)];
+  ++total_;
+  max_ = std::max(max_, nanoseconds);
+}
+
+double LatencyHistogram::percentile_ms(double fraction) const {
+  const auto wanted = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(total_)));
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < buckets; ++i) {
+    seen += counts_[i];
+    if (seen >= wanted && seen > 0) {
+      return std::min(max_ms(), bucket_base_ns * std::pow(bucket_growth, static_cast<double>(i + 1)) / 1e6);
+    }
+  }
+  return 0;
+}
+
+struct Loop::Signal {
+  uv_signal_t handle{};
+  std::function<void()> handler;
+};
+
+struct Loop::Watch {
+  uv_fs_event_t handle{};
+  std::function<void(std::string)> changed;
+};
+
+Loop::Loop() {
+  must(uv_loop_init(&loop_), "event loop");
+  must(uv_timer_init(&loop_, &timer_), "timer");
+  must(uv_prepare_init(&loop_, &prepare_), "prepare");
+  must(uv_check_init(&loop_, &check_), "check");
+  timer_.data = prepare_.data = check_.data = this;
+}
+
+Loop::~Loop() { close_all(); }
+
+void Loop::close_all() {
+  uv_walk(
+      &loop_,
+      [](uv_handle_t* handle, void*) {
+        if (uv_is_closing(handle) != 0) return;
+        uv_close(handle, [](uv_handle_t* closed) {
+          if (closed->type == UV_SIGNAL) delete static_cast<Signal*>(closed->data);
+          if (closed->type == UV_FS_EVENT) delete static_cast<Watch*>(closed->data);
+        });
+      },
+      nullptr);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
+
+Now Loop::now() {
+  // steady_clock counts CLOCK_MONOTONIC as libuv does; a turn sees one time.
+  const auto mono = Monotonic(std::chrono::milliseconds(uv_now(&loop_)));
+  return {mono, std::chrono::floor<milliseconds>(std::chrono::system_clock::now())};
+}
+
+void Loop::run(std::function<void()> work, std::function<void()> done) {
+  auto* job = new PoolJob; // libuv carries it through C; deleted in the second callback
+  job->request.data = job;
+  job->loop = this;
+  job->work = std::move(work);
+  job->done = std::move(done);
+  ++jobs_;
+  const int queued = uv_queue_work(
+      &loop_, &job->request, [](uv_work_t* request) { static_cast<PoolJob*>(request->data)->work(); },
+      [](uv_work_t* request, int) {
+        const std::unique_ptr<PoolJob> finished(static_cast<PoolJob*>(request->data));
+        --finished->loop->jobs_;
+        finished->done();
+      });
+  must(queued, "worker pool");
+}
+
+void Loop::post(std::function<void()> task) { posted_.push_back(std::move(task)); }
+
+std::optional<Monotonic> Loop::take_turn() {
+  std::optional<Monotonic> next;
+  do {
+    for (const auto& task : std::exchange(posted_, {})) task();
+    next = turn_();
+  } while (!posted_.empty());
+  return next;
+}
+
+void Loop::drive(const std::function<std::optional<Monotonic>()>& turn, const std::function<bool()>& over) {
+  turn_ = turn;
+  over_ = over;
+  busy_since_ = 0;
+  // prepare runs just before the loop waits: whatever happened in this iteration is behind it, and the time from the last
+  // wake-up to here is what everyone else had to wait.
+  uv_prepare_start(&prepare_, [](uv_prepare_t* handle) {
+    auto& self = *static_cast<Loop*>(handle->data);
+    const auto next = self.take_turn();
+    if (self.over_()) {
+      uv_stop(&self.loop_);
+    } else if (next) {
+      const auto now = Monotonic(std::chrono::milliseconds(uv_now(&self.loop_)));
+      const auto wait = std::chrono::ceil<milliseconds>(*next - now).count();
+      uv_timer_start(
+          &self.timer_, [](uv_timer_t*) {}, static_cast<std::uint64_t>(std::max<std::int64_t>(wait, 0)), 0);
+    } else {
+      uv_timer_stop(&self.timer_);
+    }
+    if (self.busy_since_ != 0) self.latency_.add(uv_hrtime() - self.busy_since_);
+  });
+  uv_check_start(&check_,
+                 [](uv_check_t* handle) { static_cast<Loop*>(handle->data)->busy_since_ = uv_hrtime(); });
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_prepare_stop(&prepare_);
+  uv_check_stop(&check_);
+  uv_timer_stop(&timer_);
+}
+
+void Loop::finish_jobs() {
+  while (jobs_ > 0) uv_run(&loop_, UV_RUN_ONCE);
+}
+
+void Loop::on_signal(int number, std::function<void()> handler) {
+  auto signal = std::make_unique<Signal>();
+  signal->handler = std::move(handler);
+  signal->handle.data = signal.get();
+  must(uv_signal_init(&loop_, &signal->handle), "signal");
+  must(uv_signal_start(
+           &signal->handle, [](uv_signal_t* handle, int) { static_cast<Signal*>(handle->data)->handler(); },
+           number),
+       "signal");
+  static_cast<void>(signal.release()); // deleted when the handle is closed
+}
+
+void Loop::watch(const std::string& directory, std::function<void(std::string)> changed) {
+  auto watch = std::make_unique<Watch>();
+  watch->changed = std::move(changed);
+  watch->handle.data = watch.get();
+  must(uv_fs_event_init(&loop_, &watch->handle), "watch");
+  const int started = uv_fs_event_start(
+      &watch->handle,
+      [](uv_fs_event_t* handle, const char* name, int, int) {
+        static_cast<Watch*>(handle->data)->changed(name == nullptr ? "" : name);
+      },
+      directory.c_str(), 0);
+  static_cast<void>(watch.release()); // deleted when the handle is closed
+  must(started, "watch");
+}
+
+} // namespace bulkmail::agent

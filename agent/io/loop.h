@@ -1,0 +1,71 @@
+// The event loop: the real Clock and Pool on libuv, one timer, and a turn of the engine after each batch of events.
+#pragma once
+
+#include "agent/seams.h"
+
+#include <uv.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent {
+
+// How long turns of the loop took, in buckets of powers of 1.25 µs … enough for percentiles.
+class LatencyHistogram {
+ public:
+  void add(std::uint64_t nanoseconds);
+  [[nodiscard]] double percentile_ms(double fraction) const;
+
+  [[nodiscard]] double max_ms() const { return static_cast<double>(max_) / 1e6; }
+
+ private:
+  static constexpr std::size_t buckets = 96;
+  std::array<std::uint64_t, buckets> counts_{};
+  std::uint64_t total_ = 0, max_ = 0;
+};
+
+class Loop : public Clock, public Pool {
+ public:
+  Loop();
+  ~Loop() override;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  Now now() override;
+  void run(std::function<void()> work, std::function<void()> done) override;
+  void post(std::function<void()> task); // runs it before the loop waits again
+
+  // Calls `turn` after each batch of events; it answers when it wants to be called at the latest, or none to be left alone
+  // until something happens. Returns once `over` says so.
+  void drive(const std::function<std::optional<Monotonic>()>& turn, const std::function<bool()>& over);
+  void on_signal(int number, std::function<void()> handler);
+  // Names in `directory` that changed; "" where the kernel does not say.
+  void watch(const std::string& directory, std::function<void(std::string)> changed);
+  void finish_jobs(); // waits for what is under way in the pool
+
+  [[nodiscard]] uv_loop_t* raw() { return &loop_; }
+
+  [[nodiscard]] const LatencyHistogram& latency() const { return latency_; }
+
+ private:
+  struct Signal;
+  struct Watch;
+  void close_all();
+  std::optional<Monotonic> take_turn();
+  uv_loop_t loop_{};
+  uv_timer_t timer_{};
+  uv_prepare_t prepare_{};
+  uv_check_t check_{};
+  std::function<std::optional<Monotonic>()> turn_;
+  std::function<bool()> over_;
+  std::vector<std::function<void()>> posted_;
+  std::uint64_t busy_since_ = 0;
+  LatencyHistogram latency_;
+  std::size_t jobs_ = 0;
+};
+
+} // namespace bulkmail::agent

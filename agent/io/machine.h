@@ -1,0 +1,28 @@
+// What the agent has to know of the machine it runs on.
+#pragma once
+
+#include "agent/config/config.h"
+#include "resolver/dice.h"
+#include "resolver/resolver.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent {
+
+// Randomness from the kernel, buffered.
+class KernelDice : public Dice {
+ public:
+  std::uint64_t next() override;
+
+ private:
+  std::vector<std::uint64_t> pool_;
+};
+
+[[nodiscard]] std::vector<resolver::IpAddress> own_addresses();                   // loopback left out
+[[nodiscard]] std::vector<resolver::Endpoint> name_servers(const Config& config); // config, else resolv.conf
+// Raises the limit of descriptors as far as it goes; answers how many sessions that allows.
+[[nodiscard]] std::uint32_t raise_descriptor_limit();
+
+} // namespace bulkmail::agent

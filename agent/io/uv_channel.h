@@ -1,0 +1,45 @@
+// A Channel over any libuv stream.
+#pragma once
+
+#include "agent/seams.h"
+
+#include <uv.h>
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace bulkmail::agent {
+
+class Loop;
+
+class UvChannel : public Channel {
+ public:
+  static std::unique_ptr<UvChannel> tcp(uv_loop_t* loop);
+  static std::unique_ptr<UvChannel> pipe(uv_loop_t* loop);
+  ~UvChannel() override;
+
+  void connect(const sockaddr* to, Loop& loop); // of a tcp channel
+  void expect(Handler& handler);                // before connect
+  [[nodiscard]] uv_stream_t* stream();
+
+  void set_handler(Handler& handler) override;
+  void write(std::string bytes) override;
+  void write(std::shared_ptr<const std::string> bytes, std::string tail) override;
+  [[nodiscard]] std::size_t unwritten() const override;
+  void pause_reading(bool paused) override;
+
+ private:
+  struct Core; // what libuv's callbacks hold on to; lives until the handle is closed
+  struct Write;
+
+  explicit UvChannel(Core* core) : core_(core) {}
+
+  static void start_reading(Core& core);
+  void write_rest(std::shared_ptr<const std::string> bytes, std::size_t done);
+  std::size_t try_write(std::string_view bytes, std::string_view tail);
+  Core* core_;
+};
+
+} // namespace bulkmail::agent

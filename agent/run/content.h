@@ -1,0 +1,87 @@
+// The content of messages in wire form: small ones whole and shared by all their transactions, large ones block by block.
+//
+// Every byte that goes out has been checked against the digest of the claim (a drop changed afterwards is never sent).
+// Memory is bounded: `budget` for what is kept, one block for each large message being sent.
+#pragma once
+
+#include "agent/seams.h"
+#include "spool/disk.h"
+#include "spool/drop/format.h"
+#include "spool/message.h"
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace bulkmail::agent {
+
+using WireContent = std::shared_ptr<const std::string>; // dot-stuffed, ends in CRLF or is empty
+
+// Why content cannot be had.
+struct ContentProblem {
+  bool changed = false; // the file is not what was claimed, or gone: the message is to be condemned
+  std::string text;
+};
+
+// Reads one large message once, in the order of its bytes.
+class ContentReader {
+ public:
+  struct Block {
+    std::string wire;
+    bool last = false; // the digest held: the end of data may follow
+    std::shared_ptr<const ContentProblem> problem;
+  };
+
+  using Taker = std::function<void(Block)>;
+
+  static constexpr std::size_t block_size = 64 * 1024;
+
+  ContentReader(spool::Disk& disk, Pool& pool, std::shared_ptr<const spool::MessageFacts> facts);
+  ~ContentReader(); // a block under way is forgotten
+  ContentReader(const ContentReader&) = delete;
+  ContentReader& operator=(const ContentReader&) = delete;
+  void next(Taker taker); // one at a time
+
+ private:
+  struct State;
+  Pool& pool_;
+  std::shared_ptr<State> state_;
+};
+
+class ContentStore {
+ public:
+  static constexpr std::uint64_t small_size = 256 * 1024; // beyond it a message is streamed
+  static constexpr std::size_t budget = 48 << 20;
+
+  ContentStore(spool::Disk& disk, Pool& pool);
+
+  [[nodiscard]] static bool is_small(const spool::MessageFacts& facts) { return facts.size <= small_size; }
+
+  // Takes what a claim had at hand anyway, if there is room.
+  void offer(std::uint64_t message, WireContent content);
+  [[nodiscard]] WireContent find(std::uint64_t message); // null: not kept
+  using Taker = std::function<void(WireContent, std::shared_ptr<const ContentProblem>)>;
+  // Loads a small message; asked again while under way, one read serves all. `taker` is called later, never inside.
+  void load(const std::shared_ptr<const spool::MessageFacts>& facts, Taker taker);
+  [[nodiscard]] std::unique_ptr<ContentReader> open(std::shared_ptr<const spool::MessageFacts> facts);
+  void forget(std::uint64_t message);
+
+ private:
+  struct Kept {
+    WireContent content;
+    std::list<std::uint64_t>::iterator used;
+  };
+
+  void keep(std::uint64_t message, WireContent content);
+  spool::Disk& disk_;
+  Pool& pool_;
+  std::unordered_map<std::uint64_t, Kept> kept_;
+  std::list<std::uint64_t> by_use_; // front: used last
+  std::size_t bytes_ = 0;
+  std::unordered_map<std::uint64_t, std::vector<Taker>> loading_;
+};
+
+} // namespace bulkmail::agent

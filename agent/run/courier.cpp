@@ -1,0 +1,364 @@
+#include "agent/run/courier.h"
+
+#include "agent/run/transaction_builder.h"
+
+#include <algorithm>
+
+namespace bulkmail::agent {
+
+using transport::Event;
+using transport::RecipientResult;
+using transport::Stage;
+using transport::Trouble;
+
+namespace {
+
+// Content up to here fits a fresh socket's buffer: it and the end of data go out in one write.
+constexpr std::size_t one_write = 32 * 1024;
+
+milliseconds since(Monotonic begin, Monotonic now) {
+  return std::chrono::duration_cast<milliseconds>(now - begin);
+}
+
+// The session had been used and the peer ended it before it answered anything of this transaction: nobody was tried.
+bool was_stale(const transport::Client& client, std::span<const RecipientResult> results) {
+  if (client.transactions() < 2) return false; // this one is counted already
+  return std::ranges::all_of(results, [](const RecipientResult& result) {
+    const bool shut =
+        result.kind == RecipientResult::Kind::refused && result.reply && result.reply->code == 421;
+    return result.stage == Stage::mail && (result.kind == RecipientResult::Kind::lost || shut);
+  });
+}
+
+} // namespace
+
+Courier::Courier(Tools tools, Settings settings, Work first)
+    : tools_(tools),
+      settings_(std::move(settings)),
+      session_(first.session),
+      route_(first.route),
+      work_(std::move(first)),
+      alarm_(tools.timers, [this] {
+        const auto now = tools_.clock.now().mono;
+        if (connect_deadline_ && now >= *connect_deadline_) {
+          unreachable("connect timed out");
+        } else if (client_) {
+          client_->timeout(now);
+          advance();
+        }
+        rearm();
+      }) {}
+
+void Courier::start() {
+  const auto now = tools_.clock.now().mono;
+  began_ = now;
+  walk_.emplace(route_, tools_.dice, tools_.health, now, settings_.port);
+  fetch_content();
+  try_host();
+}
+
+void Courier::try_host() {
+  const auto now = tools_.clock.now();
+  const Candidate* candidate = walk_->current();
+  if (finishing_) {
+    tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+    leave(Scheduler::Gone::closed);
+    return;
+  }
+  if (candidate == nullptr) {
+    auto outcome = std::make_shared<spool::Outcome>(
+        transport::verdict(walk_->trouble(), walk_->peer(), walk_->every_host_refused(), now.wall));
+    tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome, since(began_, now.mono));
+    leave(Scheduler::Gone::refused, std::move(outcome));
+    return;
+  }
+  peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port};
+  connect_deadline_ = now.mono + walk_->connect_timeout(settings_.client.timeouts.connect);
+  channel_ = tools_.network.connect({candidate->address, settings_.port}, *this);
+  rearm();
+}
+
+void Courier::unreachable(std::string_view why) {
+  connect_deadline_.reset();
+  channel_.reset();
+  walk_->unreachable(why, tools_.health, tools_.clock.now().mono);
+  try_host();
+}
+
+void Courier::connected() {
+  const auto now = tools_.clock.now().mono;
+  connect_deadline_.reset();
+  walk_->reached(tools_.health);
+  auto config = settings_.client;
+  config.allow_pipelining = tools_.health.may_pipeline(peer_.host, now);
+  client_.emplace(std::move(config), now);
+  advance();
+}
+
+void Courier::received(std::string_view bytes) {
+  if (!client_) return;
+  client_->receive(bytes, tools_.clock.now().mono);
+  advance();
+}
+
+void Courier::closed(std::string_view why, bool local) {
+  if (client_) {
+    client_->lost(why, tools_.clock.now().mono);
+    advance();
+    return;
+  }
+  if (local) { // no descriptor, no port: nothing is known about the host
+    channel_.reset();
+    tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+    leave(Scheduler::Gone::closed);
+    return;
+  }
+  unreachable(why);
+}
+
+void Courier::advance() {
+  while (client_ && !over_) {
+    auto event = client_->next_event();
+    if (!event) break;
+    if (event->pipelining_broken) tools_.health.pipelining_broken(peer_.host, tools_.clock.now().mono);
+    switch (event->kind) {
+    case Event::Kind::ready: ready(); break;
+    case Event::Kind::send_content:
+      content_wanted_ = true;
+      send_content();
+      break;
+    case Event::Kind::settled: settle(std::move(event->results)); break;
+    case Event::Kind::closed: session_closed(event->trouble); return;
+    }
+  }
+  flush();
+  rearm();
+}
+
+void Courier::ready() {
+  if (!established_) {
+    const auto now = tools_.clock.now().mono;
+    established_ = true;
+    opening_ = since(began_, now);
+    tools_.desk.established(session_);
+  }
+  if (finishing_ && !work_)
+    client_->quit(tools_.clock.now().mono);
+  else if (work_)
+    begin_transaction();
+  else
+    tools_.desk.free(session_);
+}
+
+void Courier::take(Work work) {
+  work_ = std::move(work);
+  fetch_content();
+  if (client_ && client_->idle()) begin_transaction();
+  advance();
+}
+
+void Courier::begin_transaction() {
+  const auto& message = *work_->message;
+  const auto now = tools_.clock.now().mono;
+  transaction_began_ = now;
+  auto built = build_transaction(message.facts(), work_->recipients, client_->offer());
+  unsuitable_ = std::move(built.unsuitable);
+  if (built.transaction.recipients.empty()) { // nobody here can be reached over this host
+    settle({});
+    ready();
+    return;
+  }
+  client_->start(std::move(built.transaction), now);
+}
+
+void Courier::fetch_content() {
+  content_.reset();
+  reader_.reset();
+  content_wanted_ = end_after_drain_ = reading_block_ = last_block_sent_ = false;
+  const auto& facts = work_->message->shared_facts();
+  if (!ContentStore::is_small(*facts)) return; // opened when it is needed
+  content_ = tools_.contents.find(facts->number);
+  if (content_) return;
+  tools_.contents.load(facts, [self = weak_from_this(), attempt = work_->attempt](
+                                  WireContent content, std::shared_ptr<const ContentProblem> problem) {
+    const auto courier = self.lock();
+    if (!courier || courier->over_ || !courier->work_ || courier->work_->attempt != attempt) return;
+    if (problem) {
+      courier->content_failed(*problem);
+    } else {
+      courier->content_ = std::move(content);
+      courier->send_content();
+      courier->advance();
+    }
+  });
+}
+
+void Courier::send_content() {
+  if (!content_wanted_ || !work_) return;
+  if (!ContentStore::is_small(work_->message->facts())) {
+    if (!reader_) reader_ = tools_.contents.open(work_->message->shared_facts());
+    if (reading_block_ || last_block_sent_) return;
+    reading_block_ = true;
+    reader_->next([self = weak_from_this()](ContentReader::Block block) {
+      if (const auto courier = self.lock(); courier && !courier->over_) courier->send_block(std::move(block));
+    });
+    return;
+  }
+  if (!content_) return; // sent when it is loaded
+  content_wanted_ = false;
+  const auto content = std::move(content_);
+  if (content->size() <= one_write) {
+    if (!tools_.desk.may_send()) return end_content();
+    client_->end_of_content(tools_.clock.now().mono);
+    channel_->write(content, client_->take_output());
+    return;
+  }
+  channel_->write(content);
+  if (channel_->unwritten() > 0)
+    end_after_drain_ = true;
+  else
+    end_content();
+}
+
+void Courier::send_block(ContentReader::Block block) {
+  reading_block_ = false;
+  if (!work_ || !content_wanted_) return; // the peer answered in the middle
+  if (block.problem) return content_failed(*block.problem);
+  channel_->write(std::move(block.wire));
+  last_block_sent_ = block.last;
+  if (channel_->unwritten() == 0)
+    drained();
+  else
+    rearm();
+}
+
+void Courier::drained() {
+  if (!client_ || !work_) return;
+  if (std::exchange(end_after_drain_, false)) {
+    end_content();
+  } else if (content_wanted_ && reader_) {
+    client_->content_progress(tools_.clock.now().mono);
+    if (last_block_sent_) {
+      content_wanted_ = false;
+      end_content();
+    } else {
+      send_content();
+    }
+  }
+  advance();
+}
+
+void Courier::end_content() {
+  const auto now = tools_.clock.now().mono;
+  if (tools_.desk.may_send())
+    client_->end_of_content(now);
+  else
+    client_->abandon_content("the spool is full: the outcome could not be kept", now);
+}
+
+void Courier::content_failed(const ContentProblem& problem) {
+  const Work work = *std::exchange(work_, std::nullopt);
+  if (problem.changed)
+    tools_.desk.condemned(work, problem);
+  else
+    tools_.desk.unreadable(work, problem);
+  client_.reset();
+  channel_.reset(); // no dot: the peer forgets the transaction
+  leave(Scheduler::Gone::closed);
+}
+
+void Courier::settle(std::vector<RecipientResult> results) {
+  const Work work = *std::exchange(work_, std::nullopt);
+  content_.reset();
+  reader_.reset();
+  content_wanted_ = end_after_drain_ = false;
+  if (!results.empty() && was_stale(*client_, results)) {
+    tools_.desk.put_back(work);
+    return;
+  }
+  if (!unsuitable_.empty()) { // weave in those that were left out
+    std::vector<RecipientResult> all;
+    std::size_t next = 0;
+    for (auto& left_out : unsuitable_)
+      all.push_back(left_out ? std::move(*left_out) : std::move(results[next++]));
+    unsuitable_.clear();
+    results = std::move(all);
+  }
+  useful_ = useful_ || std::ranges::any_of(results, [](const RecipientResult& result) {
+              return result.kind == RecipientResult::Kind::accepted ||
+                     (result.kind == RecipientResult::Kind::refused && result.reply->code != 421);
+            });
+  tools_.desk.settled(
+      work, results, peer_,
+      {std::exchange(opening_, milliseconds{}), since(transaction_began_, tools_.clock.now().mono)});
+}
+
+void Courier::session_closed(const Trouble& trouble) {
+  if (!established_) { // this host won't have us: the next one
+    client_.reset();
+    channel_.reset();
+    walk_->failed(trouble);
+    try_host();
+    return;
+  }
+  flush();
+  client_.reset();
+  channel_.reset();
+  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt)); // given to it in its last moment
+  using Kind = Trouble::Kind;
+  const bool pushed_back = trouble.kind == Kind::shutdown || trouble.kind == Kind::timeout;
+  if (pushed_back && !useful_) {
+    leave(Scheduler::Gone::refused, std::make_shared<spool::Outcome>(
+                                        transport::verdict(trouble, peer_, false, tools_.clock.now().wall)));
+  } else {
+    leave(Scheduler::Gone::closed);
+  }
+}
+
+void Courier::close() {
+  if (!client_ || over_) return;
+  client_->quit(tools_.clock.now().mono);
+  advance();
+}
+
+void Courier::finish() {
+  finishing_ = true;
+  if (over_) return;
+  if (established_) {
+    if (client_ && client_->idle() && !work_) close();
+    return;
+  }
+  client_.reset();
+  channel_.reset();
+  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+  leave(Scheduler::Gone::closed);
+}
+
+void Courier::cut() {
+  finish();
+  if (over_ || !client_ || client_->content_sent()) return;
+  client_.reset();
+  channel_.reset();
+  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+  leave(Scheduler::Gone::closed);
+}
+
+void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
+  if (std::exchange(over_, true)) return;
+  alarm_.set(std::nullopt);
+  tools_.desk.gone(session_, how, std::move(outcome));
+}
+
+void Courier::flush() {
+  if (client_ && channel_ && client_->has_output()) channel_->write(client_->take_output());
+}
+
+void Courier::rearm() {
+  if (over_) return;
+  if (connect_deadline_)
+    alarm_.set(connect_deadline_);
+  else if (client_)
+    alarm_.set(client_->deadline());
+}
+
+} // namespace bulkmail::agent

@@ -1,0 +1,122 @@
+// One session, from the first connect to the last QUIT: walks the hosts of a Route until one is ready, then carries attempts
+// of its Lane one after the other.
+//
+// It pumps bytes between a Channel and a transport::Client and knows no protocol rule and no queue; what becomes of an
+// attempt it tells its Desk. Exactly one of settled, unreachable, put_back or condemned answers each attempt it was given,
+// and gone() is its last word.
+#pragma once
+
+#include "agent/queue/host_walk.h"
+#include "agent/queue/scheduler.h"
+#include "agent/run/content.h"
+#include "agent/run/timers.h"
+#include "agent/seams.h"
+#include "transport/client/client.h"
+#include "transport/verdict.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent {
+
+class Courier final : public Channel::Handler, public std::enable_shared_from_this<Courier> {
+ public:
+  // How long an attempt's parts took, for the log.
+  struct Timing {
+    milliseconds opening{};     // connect to ready, of a session's first attempt
+    milliseconds transaction{}; // MAIL to the last reply
+  };
+
+  class Desk {
+   public:
+    virtual ~Desk() = default;
+    virtual void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
+                         const transport::Peer& peer, const Timing& timing) = 0;
+    virtual void unreachable(const Work& work, const spool::Outcome& outcome, milliseconds took) = 0;
+    virtual void put_back(const Work& work) = 0; // not tried, or over a session that had gone stale
+    virtual void condemned(const Work& work, const ContentProblem& problem) = 0;
+    virtual void unreadable(const Work& work, const ContentProblem& problem) = 0;
+    virtual void established(SessionId session) = 0;
+    virtual void free(SessionId session) = 0;
+    virtual void gone(SessionId session, Scheduler::Gone how,
+                      std::shared_ptr<const spool::Outcome> outcome) = 0;
+    virtual bool may_send() const = 0; // false: the spool could not keep the outcome, no dot goes out
+  };
+
+  struct Tools {
+    Clock& clock;
+    Network& network;
+    Timers& timers;
+    Dice& dice;
+    HostHealth& health;
+    ContentStore& contents;
+    Desk& desk;
+  };
+
+  struct Settings {
+    transport::ClientConfig client;
+    std::uint16_t port = 25;
+  };
+
+  Courier(Tools tools, Settings settings, Work first);
+  void start();         // opens the session for the first attempt
+  void take(Work work); // another attempt, after free()
+  void close();         // idle: QUIT
+  void finish();        // no more attempts; idle or not yet ready: ends at once
+  void cut();           // as finish, and what is not past its end of data is put back
+
+  [[nodiscard]] SessionId session() const { return session_; }
+
+  [[nodiscard]] bool over() const { return over_; } // gone() was said: to be let go
+
+ private:
+  void connected() override;
+  void received(std::string_view bytes) override;
+  void drained() override;
+  void closed(std::string_view why, bool local) override;
+
+  void try_host();
+  void unreachable(std::string_view why);
+  void advance();
+  void ready();
+  void begin_transaction();
+  void fetch_content();
+  void send_content();
+  void send_block(ContentReader::Block block);
+  void end_content();
+  void content_failed(const ContentProblem& problem);
+  void settle(std::vector<transport::RecipientResult> results);
+  void session_closed(const transport::Trouble& trouble);
+  void leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome = nullptr);
+  void flush();
+  void rearm();
+
+  Tools tools_;
+  Settings settings_;
+  SessionId session_;
+  std::shared_ptr<const resolver::Route> route_;
+  std::optional<HostWalk> walk_;
+  std::unique_ptr<Channel> channel_;
+  std::optional<transport::Client> client_;
+  transport::Peer peer_;
+  std::optional<Work> work_;
+  std::vector<std::optional<transport::RecipientResult>>
+      unsuitable_; // beside work_: never put into the transaction
+  WireContent content_;
+  std::unique_ptr<ContentReader> reader_;
+  Timers::Alarm alarm_;
+  std::optional<Monotonic> connect_deadline_;
+  Monotonic began_{}, transaction_began_{};
+  milliseconds opening_{};
+  bool established_ = false;
+  bool useful_ = false;         // something other than 421 and a loss was answered to a transaction
+  bool content_wanted_ = false; // the peer waits for content that is not loaded yet
+  bool end_after_drain_ = false;
+  bool reading_block_ = false, last_block_sent_ = false;
+  bool finishing_ = false;
+  bool over_ = false;
+};
+
+} // namespace bulkmail::agent

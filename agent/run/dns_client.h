@@ -1,0 +1,38 @@
+// Carries the resolver's questions over the network seam.
+#pragma once
+
+#include "agent/run/timers.h"
+#include "agent/seams.h"
+#include "resolver/resolver.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace bulkmail::agent {
+
+class DnsClient {
+ public:
+  DnsClient(resolver::ResolverConfig config, Dice& dice, Clock& clock, Network& network, Timers& timers);
+  ~DnsClient();
+
+  void want(const std::string& domain);
+  [[nodiscard]] std::optional<std::pair<std::string, resolver::RouteAnswer>> next_route();
+  void turn(); // sends what is to be sent
+
+  [[nodiscard]] const resolver::Resolver& resolver() const { return resolver_; }
+
+ private:
+  class Socket;
+  class Stream;
+  resolver::Resolver resolver_;
+  Clock& clock_;
+  Network& network_;
+  Timers::Alarm alarm_;
+  std::unordered_map<resolver::SocketId, std::unique_ptr<Socket>> sockets_;
+  std::unordered_map<resolver::SocketId, std::unique_ptr<Stream>> streams_;
+};
+
+} // namespace bulkmail::agent

@@ -1,0 +1,165 @@
+#include "agent/run/intake.h"
+
+#include "transport/content/wire_form.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace bulkmail::agent {
+namespace {
+
+// A writer between link(2) and unlink(2) is done in microseconds: ask again soon, then less and less often.
+constexpr milliseconds first_link_wait{5};
+constexpr milliseconds longest_link_wait{2000};
+
+} // namespace
+
+struct Intake::Job {
+  std::vector<std::string> names;
+  bool rescan = false;
+  Wall wall;
+  std::optional<spool::Error> list_error;
+  std::vector<std::string> listed;
+  std::vector<spool::ClaimAnswer> answers;
+  std::vector<WireContent> contents; // beside the answers
+
+  void run(spool::Claimer& claimer) {
+    if (rescan) {
+      if (auto found = claimer.names())
+        listed = std::move(*found);
+      else
+        list_error = found.error();
+    }
+    for (const auto& name : names) {
+      answers.push_back(claimer.claim(name, wall));
+      auto& content = contents.emplace_back();
+      if (auto* claimed = std::get_if<spool::Claimed>(&answers.back());
+          claimed != nullptr && (!claimed->small_content.empty() || claimed->facts.content.length == 0)) {
+        content = std::make_shared<const std::string>(
+            transport::wire_form(claimed->small_content, claimed->facts.content.dot_stuffed,
+                                 transport::WireEncoder::Stuffing::dots));
+        claimed->small_content = {};
+      }
+    }
+  }
+};
+
+Intake::Intake(spool::Disk& disk, spool::Ids& ids, const std::string& reporting_mta, Clock& clock, Pool& pool,
+               Timers& timers, Sink& sink)
+    : claimer_(std::make_shared<spool::Claimer>(disk, ids, reporting_mta)),
+      clock_(clock),
+      pool_(pool),
+      sink_(sink),
+      alarm_(timers, [this] { wake(); }) {}
+
+void Intake::wake() {
+  const auto now = clock_.now().mono;
+  next_.reset();
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (it->second > now) {
+      next_ = next_ ? std::min(*next_, it->second) : it->second;
+      ++it;
+      continue;
+    }
+    hint(it->first);
+    it = waiting_.erase(it);
+  }
+  alarm_.set(next_);
+}
+
+void Intake::hint(std::string name) {
+  if (spool::in_progress_name(name) || !known_.insert(name).second) return;
+  pending_.push_back(std::move(name));
+}
+
+void Intake::rescan() { rescan_ = true; }
+
+void Intake::pause(bool paused) { paused_ = paused; }
+
+bool Intake::held_back() const { return paused_ || clock_.now().mono < trouble_until_; }
+
+bool Intake::idle() const { return !working_ && (paused_ || (pending_.empty() && !rescan_)); }
+
+void Intake::turn() {
+  if (working_ || held_back()) return;
+  if (pending_.empty() && !rescan_) return;
+  auto job = std::make_shared<Job>();
+  job->rescan = std::exchange(rescan_, false);
+  job->wall = clock_.now().wall;
+  while (!pending_.empty() && job->names.size() < batch) {
+    known_.erase(pending_.front());
+    job->names.push_back(std::move(pending_.front()));
+    pending_.pop_front();
+  }
+  working_ = true;
+  pool_.run([job, claimer = claimer_] { job->run(*claimer); }, [this, job] { finish(*job); });
+}
+
+void Intake::finish(Job& job) {
+  working_ = false;
+  if (job.list_error) {
+    sink_.disk_trouble(*job.list_error);
+    rescan_ = true;
+    pause_for_trouble();
+  }
+  std::ranges::sort(job.listed);
+  for (auto& name : job.listed) hint(std::move(name));
+  for (std::size_t i = 0; i < job.answers.size(); ++i) {
+    const std::string& name = job.names[i];
+    std::visit(
+        [&](auto& answer) {
+          using Answer = std::decay_t<decltype(answer)>;
+          if constexpr (!std::is_same_v<Answer, spool::Waiting>) linked_.erase(name);
+          if constexpr (std::is_same_v<Answer, spool::Claimed>) {
+            sink_.claimed(std::move(answer.facts), std::move(job.contents[i]));
+          } else if constexpr (std::is_same_v<Answer, spool::Refused>) {
+            sink_.refused(std::move(answer));
+          } else if constexpr (std::is_same_v<Answer, spool::Waiting>) {
+            wait(name, answer);
+          }
+        },
+        job.answers[i]);
+  }
+}
+
+void Intake::wait(const std::string& name, const spool::Waiting& waiting) {
+  using Why = spool::Waiting::Why;
+  const Now now = clock_.now();
+  if (!waiting.text.empty()) sink_.attention(name, waiting.text);
+  switch (waiting.why) {
+  case Why::reserved: return; // its intake gives the hint
+  case Why::error:
+    sink_.disk_trouble(waiting.error);
+    pause_for_trouble();
+    come_back(name, trouble_until_);
+    return;
+  case Why::hard_linked: {
+    auto& wait_for = linked_.try_emplace(name, first_link_wait).first->second;
+    come_back(name, now.mono + wait_for);
+    wait_for = std::min(wait_for * 2, longest_link_wait);
+    return;
+  }
+  case Why::incomplete:
+  case Why::unreadable:
+    come_back(name, now.mono + std::max(waiting.again - now.wall, first_link_wait));
+    return;
+  }
+}
+
+void Intake::come_back(const std::string& name, Monotonic at) {
+  waiting_.insert_or_assign(name, at);
+  wake_at(at);
+}
+
+void Intake::pause_for_trouble() {
+  trouble_until_ = clock_.now().mono + trouble_pause;
+  wake_at(trouble_until_);
+}
+
+void Intake::wake_at(Monotonic at) {
+  if (next_ && *next_ <= at) return;
+  next_ = at;
+  alarm_.set(at);
+}
+
+} // namespace bulkmail::agent

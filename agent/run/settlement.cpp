@@ -1,0 +1,77 @@
+#include "agent/run/settlement.h"
+
+namespace bulkmail::agent {
+namespace {
+
+bool same_answer(const transport::RecipientResult& a, const transport::RecipientResult& b) {
+  if (a.kind != b.kind || a.stage != b.stage || a.text != b.text || a.enhanced != b.enhanced) return false;
+  if (a.reply.has_value() != b.reply.has_value()) return false;
+  return !a.reply || (a.reply->code == b.reply->code && a.reply->lines == b.reply->lines);
+}
+
+} // namespace
+
+Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work,
+                         std::uint32_t recipient, Now now) const {
+  Disposition disposition{Disposition::Kind::done, {}};
+  if (outcome.action == spool::Action::delayed) {
+    const auto attempts = work.message->attempts(recipient) + (outcome.attempted ? 1U : 0U);
+    const milliseconds delay = schedule_.delay(std::max(attempts, 1U), *dice_);
+    disposition = {Disposition::Kind::delayed, now.mono + delay};
+    outcome.next_attempt_date = std::min(now.wall + delay, work.message->expires());
+    outcome.will_retry_until = work.message->expires();
+  }
+  settlement.groups.push_back({std::move(outcome), {}});
+  return disposition;
+}
+
+Settlement Settler::settle(const Work& work, std::span<const transport::RecipientResult> results,
+                           const transport::Peer& peer, Now now) const {
+  Settlement settlement;
+  settlement.dispositions.reserve(results.size());
+
+  struct Known {
+    std::size_t first;      // whose answer it was
+    std::uint32_t attempts; // recipients tried more often wait longer
+    Disposition disposition;
+  };
+
+  std::vector<Known> known; // beside settlement.groups; few, since peers answer in few ways
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].kind == transport::RecipientResult::Kind::again) {
+      settlement.dispositions.push_back({Disposition::Kind::again, {}});
+      continue;
+    }
+    const std::uint32_t recipient = work.recipients[i];
+    const std::uint32_t attempts = work.message->attempts(recipient);
+    std::size_t group = 0;
+    while (group < known.size() &&
+           !(known[group].attempts == attempts && same_answer(results[known[group].first], results[i]))) {
+      ++group;
+    }
+    if (group == known.size()) {
+      auto outcome = transport::verdict(results[i], peer, retry_indeterminate_, now.wall);
+      known.push_back({i, attempts, add(settlement, std::move(outcome), work, recipient, now)});
+      settlement.groups.back().recipients.reserve(results.size() - i);
+    }
+    settlement.groups[group].recipients.push_back(recipient);
+    settlement.dispositions.push_back(known[group].disposition);
+  }
+  return settlement;
+}
+
+Settlement Settler::settle(const Work& work, const spool::Outcome& outcome, Now now) const {
+  Settlement settlement;
+  const Disposition disposition = add(settlement, outcome, work, work.recipients.front(), now);
+  settlement.groups.front().recipients = work.recipients;
+  settlement.dispositions.assign(work.recipients.size(), disposition);
+  return settlement;
+}
+
+Settlement Settler::put_back(const Work& work) {
+  Settlement settlement;
+  settlement.dispositions.assign(work.recipients.size(), {Disposition::Kind::again, {}});
+  return settlement;
+}
+
+} // namespace bulkmail::agent

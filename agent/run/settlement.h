@@ -1,0 +1,50 @@
+// Turns the answers of an attempt into outcomes to be recorded and dispositions for the scheduler.
+//
+// Recipients answered alike share one outcome. A delayed one gets its next date here, drawn once for all alike.
+#pragma once
+
+#include "agent/queue/retry.h"
+#include "agent/queue/scheduler.h"
+#include "transport/verdict.h"
+
+#include <span>
+#include <vector>
+
+namespace bulkmail::agent {
+
+struct Settlement {
+  struct Group {
+    spool::Outcome outcome;
+    std::vector<std::uint32_t> recipients;
+  };
+
+  std::vector<Group> groups;
+  std::vector<Disposition> dispositions; // in Work's order
+};
+
+class Settler {
+ public:
+  Settler(RetrySchedule schedule, bool retry_indeterminate, Dice& dice)
+      : schedule_(std::move(schedule)),
+        retry_indeterminate_(retry_indeterminate),
+        dice_(&dice) {}
+
+  // Of a transaction.
+  [[nodiscard]] Settlement settle(const Work& work, std::span<const transport::RecipientResult> results,
+                                  const transport::Peer& peer, Now now) const;
+  // One answer for all recipients of the attempt.
+  [[nodiscard]] Settlement settle(const Work& work, const spool::Outcome& outcome, Now now) const;
+  // Nobody was tried: all of them at once again.
+  [[nodiscard]] static Settlement put_back(const Work& work);
+
+  [[nodiscard]] const RetrySchedule& schedule() const { return schedule_; }
+
+ private:
+  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::uint32_t recipient,
+                  Now now) const;
+  RetrySchedule schedule_;
+  bool retry_indeterminate_;
+  Dice* dice_; // a pointer, so that a reload can assign
+};
+
+} // namespace bulkmail::agent
