@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import isolation, waiting
-from harness.agent import DEFAULTS, bulkmail, options
+from harness.agent import bulkmail
 from harness.folders import BULKMAIL
 from harness.spool import MESSAGE, Spool, bsmtp, only, wire
 from harness.world import simple

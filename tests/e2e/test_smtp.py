@@ -21,7 +21,7 @@ def one(**host):
 
 
 def at(**steps):
-    return {"mx.~": {"at": steps}}
+    return {"mx.~": {"at": {stage: {"reply": step} if isinstance(step, list) else step for stage, step in steps.items()}}}
 
 
 def two(**host):

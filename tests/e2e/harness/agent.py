@@ -36,10 +36,10 @@ def bulkmail(*arguments, stdin=b"", seconds=60, **more):
 class Agent:
     """`bulkmail run` on a spool. Start it again after stop() or kill(): it is the same agent, restarted."""
 
-    def __init__(self, spool, log, settings=None, config=None, preexec_fn=None):
+    def __init__(self, spool, log, settings=None, config=None, preexec_fn=None, program=BULKMAIL):
         self.spool, self.log_path = spool, log
         self.settings = DEFAULTS | (settings or {})
-        self.config, self.preexec_fn = config, preexec_fn
+        self.config, self.preexec_fn, self.program = config, preexec_fn, program
         self.process = None
 
     def arguments(self, command, *more):
@@ -48,11 +48,11 @@ class Agent:
 
     def start(self, wait=True):
         def prepare():
-            isolation.child()
             if self.preexec_fn:
                 self.preexec_fn()
+            isolation.child()  # last: a change of user takes it back
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([BULKMAIL, *self.arguments("run")], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([self.program, *self.arguments("run")], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, preexec_fn=prepare)
         if wait:
             waiting.until(self._alive, 20, lambda: f"no answer to ping; {self.log()[-3000:]}", every=0.02)

@@ -55,13 +55,13 @@ class View:
 
 
 class Table:
-    def __init__(self, rows, settings, world=None, network=127):
+    def __init__(self, rows, settings, world=None):
         isolation.enter()
         self.rows = list(rows)
         self.home = tempfile.mkdtemp(dir="/var/tmp", prefix="bulkmail-e2e-")
         script = {"hosts": {}, "names": {}, **(world or {})}
         for number, row in enumerate(self.rows):
-            self._add(script, number, row, network)
+            self._add(script, number, row)
         self.world = World(self.home + "/world", script)
         self.spool = Spool(self.home + "/spool")
         self.agent = Agent(self.spool, self.home + "/agent.log", self.world.settings() | settings).start()
@@ -78,12 +78,12 @@ class Table:
     def message(number):
         return f"row-{number}"
 
-    def _add(self, script, number, row, network):
+    def _add(self, script, number, row):
         def own(part):
             return json.loads(json.dumps(part).replace("~", self.domain(number)))
         hosts = own(row.hosts)
         for position, host in enumerate(hosts.values()):
-            host.setdefault("address", f"{network}.0.{10 + number}.{position + 1}")
+            host.setdefault("address", f"127.0.{10 + number}.{position + 1}")
         script["hosts"] |= hosts
         if hosts:
             script["names"][self.domain(number)] = {"MX": [f"{10 * (i + 1)} {name}" for i, name in enumerate(hosts)]}
