@@ -8,7 +8,8 @@
 namespace bulkmail::spool {
 namespace {
 
-constexpr std::size_t max_header_line = 1000; // RFC 5322 §2.1.1: 998 and its CRLF; a longer Message-ID is nobody's
+constexpr std::size_t max_header_line =
+    1000; // RFC 5322 §2.1.1: 998 and its CRLF; a longer Message-ID is nobody's
 
 bool has_eight_bit(std::string_view block) {
   std::uint64_t seen = 0;
@@ -69,8 +70,10 @@ void ContentScan::finish() {
 
 void ContentScan::begin_line(std::string_view rest) {
   if (!dot_stuffed_ || !rest.starts_with('.')) return;
-  if (rest.size() == 1) held_dot_ = true;
-  else if (rest[1] == '.') --size_;
+  if (rest.size() == 1)
+    held_dot_ = true;
+  else if (rest[1] == '.')
+    --size_;
 }
 
 void ContentScan::header_piece(std::string_view piece, bool ended) {

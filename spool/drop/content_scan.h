@@ -20,8 +20,11 @@ class ContentScan {
   void finish();
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
+
   [[nodiscard]] std::uint64_t lines() const { return lines_; } // ended ones
+
   [[nodiscard]] bool eight_bit() const { return eight_bit_; }
+
   // As the first header block has it, unfolded; empty: none, or longer than any RFC 5322 line.
   [[nodiscard]] const std::string& message_id() const { return message_id_; }
 

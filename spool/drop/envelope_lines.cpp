@@ -27,12 +27,16 @@ std::expected<EnvelopeLines::Line, DropProblem> EnvelopeLines::next() {
   return checked(text, ended);
 }
 
-std::expected<EnvelopeLines::Line, DropProblem> EnvelopeLines::checked(std::string_view text, bool ended) const {
-  if (crlf_ && text.ends_with('\r')) text.remove_suffix(1);
+std::expected<EnvelopeLines::Line, DropProblem> EnvelopeLines::checked(std::string_view text,
+                                                                       bool ended) const {
+  if (crlf_ && text.ends_with('\r'))
+    text.remove_suffix(1);
   else if (crlf_ && ended)
     return std::unexpected(refused("bad-line", "a bare LF within the envelope: line 1 ends in CRLF"));
-  if (text.find('\r') != text.npos) return std::unexpected(refused("bad-line", "a CR within a line of the envelope"));
-  if (text.find('\0') != text.npos) return std::unexpected(refused("bad-line", "a NUL within a line of the envelope"));
+  if (text.find('\r') != text.npos)
+    return std::unexpected(refused("bad-line", "a CR within a line of the envelope"));
+  if (text.find('\0') != text.npos)
+    return std::unexpected(refused("bad-line", "a NUL within a line of the envelope"));
   return Line{text, ended};
 }
 
@@ -48,7 +52,8 @@ void EnvelopeLines::stop_before_end() {
 
 std::string_view EnvelopeLines::peek(std::size_t octets) {
   stop_behind();
-  while (window_.unread().size() < octets && window_.fill()) {}
+  while (window_.unread().size() < octets && window_.fill()) {
+  }
   return window_.unread().substr(0, octets);
 }
 
@@ -60,6 +65,8 @@ DropProblem EnvelopeLines::truncated(std::string text) const {
   return {DropProblem::Kind::incomplete, "truncated", std::move(text), number_};
 }
 
-DropProblem unreadable(const Error& error) { return {DropProblem::Kind::unreadable, "unreadable", error.text, 0}; }
+DropProblem unreadable(const Error& error) {
+  return {DropProblem::Kind::unreadable, "unreadable", error.text, 0};
+}
 
 } // namespace bulkmail::spool

@@ -16,7 +16,9 @@ class EnvelopeLines {
   explicit EnvelopeLines(Window& window) : window_(window) {}
 
   [[nodiscard]] std::expected<Line, DropProblem> next();
+
   [[nodiscard]] std::size_t number() const { return number_; } // of the last line, from 1
+
   [[nodiscard]] std::string_view end() const { return crlf_ ? "\r\n" : "\n"; }
 
   // The content begins where the window's unread() is left: behind the last line, or with that line's own end, which an

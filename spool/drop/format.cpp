@@ -66,8 +66,8 @@ class DropParser {
     if (starts_without_case(text, x_sender)) return x_headers(first);
     if (first.ended) return nullmailer(first);
     if (text.empty()) return truncated("the file is empty");
-    if (may_become(text, helo) || may_become(text, ehlo) || may_become(text, mail) || may_become(text, x_sender) ||
-        may_become_address(trimmed(text)))
+    if (may_become(text, helo) || may_become(text, ehlo) || may_become(text, mail) ||
+        may_become(text, x_sender) || may_become_address(trimmed(text)))
       return truncated("the file ends within line 1");
     return unknown_format();
   }
@@ -123,8 +123,9 @@ class DropParser {
       if (const Step taken = take_recipient(without_brackets(recipient), {}); !taken) return taken;
     }
     if (builder_.size() == 0)
-      return refused("no-recipients", "an empty line before any recipient: line 1 is the sender (this one is of the "
-                                      "nullmailer format), then comes one recipient a line");
+      return refused("no-recipients",
+                     "an empty line before any recipient: line 1 is the sender (this one is of the "
+                     "nullmailer format), then comes one recipient a line");
     lines_.stop_behind();
     return plain_content();
   }
@@ -140,7 +141,8 @@ class DropParser {
       const std::string_view recipient = without_brackets(trimmed(line.text.substr(x_receiver.size())));
       if (const Step taken = take_recipient(recipient, {}); !taken) return taken;
     }
-    if (builder_.size() == 0) return refused("no-recipients", "X-Sender must be followed by X-Receiver lines");
+    if (builder_.size() == 0)
+      return refused("no-recipients", "X-Sender must be followed by X-Receiver lines");
     return plain_content();
   }
 
@@ -208,18 +210,19 @@ class DropParser {
 
   Step nothing_but_quit(std::size_t line) {
     const std::string wanted = std::string(quit) + std::string(lines_.end());
-    while (window_.unread().size() <= wanted.size() && window_.fill()) {}
+    while (window_.unread().size() <= wanted.size() && window_.fill()) {
+    }
     if (window_.failure()) return std::unexpected(unreadable(*window_.failure()));
     const std::string_view rest = window_.unread();
     if (rest.empty() || equal_without_case(rest, quit) || equal_without_case(rest, wanted)) return {};
     if (rest.size() < wanted.size() && may_become(rest, wanted))
-      return std::unexpected(
-          DropProblem{DropProblem::Kind::incomplete, "truncated", "the file ends within its QUIT line", line});
+      return std::unexpected(DropProblem{DropProblem::Kind::incomplete, "truncated",
+                                         "the file ends within its QUIT line", line});
     const bool behind = starts_without_case(rest, wanted);
-    return std::unexpected(DropProblem{
-        DropProblem::Kind::refused, "trailing-bytes",
-        behind ? "bytes behind QUIT: one message a file" : "bytes behind the final dot: only QUIT may follow",
-        line + (behind ? 1 : 0)});
+    return std::unexpected(DropProblem{DropProblem::Kind::refused, "trailing-bytes",
+                                       behind ? "bytes behind QUIT: one message a file"
+                                              : "bytes behind the final dot: only QUIT may follow",
+                                       line + (behind ? 1 : 0)});
   }
 
   // The message as it is, to the end of the file.
@@ -252,16 +255,19 @@ class DropParser {
       if (starts_without_case(text, known)) return bad_sequence(text, right);
     for (const std::string_view known : {helo, ehlo, data, quit})
       if (is_word(text, known)) return bad_sequence(text, right);
-    return refused("unknown-verb", fmt::format("\"{}\" is no line of an envelope; here must stand {}", excerpt(text), right));
+    return refused("unknown-verb",
+                   fmt::format("\"{}\" is no line of an envelope; here must stand {}", excerpt(text), right));
   }
 
   Step bad_sequence(std::string_view text, std::string_view right) {
-    return refused("bad-sequence", fmt::format("\"{}\" has no place here; here must stand {}", excerpt(text), right));
+    return refused("bad-sequence",
+                   fmt::format("\"{}\" has no place here; here must stand {}", excerpt(text), right));
   }
 
   Step unknown_format() {
-    return refused("unknown-format", "line 1 begins none of the formats: \"HELO\", \"EHLO\" or \"MAIL FROM:\" (BSMTP), "
-                                     "\"X-Sender:\", or a sender's address alone (nullmailer)");
+    return refused("unknown-format",
+                   "line 1 begins none of the formats: \"HELO\", \"EHLO\" or \"MAIL FROM:\" (BSMTP), "
+                   "\"X-Sender:\", or a sender's address alone (nullmailer)");
   }
 
   Step refused(std::string code, std::string text) {

@@ -33,8 +33,8 @@ struct DropProblem {
     refused,    // no more bytes can mend it
     unreadable, // the disk answered an error
   } kind = Kind::refused;
-  std::string code; // stable word for the status file: "truncated", "unknown-verb", "bad-sender", …
-  std::string text; // what is wrong and what would be right
+  std::string code;     // stable word for the status file: "truncated", "unknown-verb", "bad-sender", …
+  std::string text;     // what is wrong and what would be right
   std::size_t line = 0; // 1-based; 0: none
 };
 

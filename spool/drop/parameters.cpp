@@ -2,8 +2,9 @@
 
 #include "spool/ascii.h"
 
-#include <charconv>
 #include <fmt/format.h>
+
+#include <charconv>
 #include <iterator>
 #include <utility>
 
@@ -35,7 +36,8 @@ bool is_xtext(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] <= ' ' || text[i] > '~' || text[i] == '=') return false;
     if (text[i] != '+') continue;
-    if (text.size() - i < 3 || hex.find(text[i + 1]) == hex.npos || hex.find(text[i + 2]) == hex.npos) return false;
+    if (text.size() - i < 3 || hex.find(text[i + 1]) == hex.npos || hex.find(text[i + 2]) == hex.npos)
+      return false;
     i += 2;
   }
   return true;
@@ -65,33 +67,47 @@ bool take_notify(Value value, RcptParameters& into) {
   for (std::string_view rest = *value;;) {
     const std::size_t comma = rest.find(',');
     const std::string_view word = rest.substr(0, comma);
-    if (equal_without_case(word, "never")) notify.never = true;
-    else if (equal_without_case(word, "success")) notify.success = true;
-    else if (equal_without_case(word, "failure")) notify.failure = true;
-    else if (equal_without_case(word, "delay")) notify.delay = true;
-    else return false;
+    if (equal_without_case(word, "never"))
+      notify.never = true;
+    else if (equal_without_case(word, "success"))
+      notify.success = true;
+    else if (equal_without_case(word, "failure"))
+      notify.failure = true;
+    else if (equal_without_case(word, "delay"))
+      notify.delay = true;
+    else
+      return false;
     if (comma == rest.npos) break;
     rest.remove_prefix(comma + 1);
   }
   return !notify.never || !(notify.success || notify.failure || notify.delay);
 }
 
-bool take_size(Value value, Envelope& into) { return value && take_number(*value, into.declared_size.emplace()); }
+bool take_size(Value value, Envelope& into) {
+  return value && take_number(*value, into.declared_size.emplace());
+}
 
 bool take_body(Value value, Envelope& into) {
   if (!value) return false;
-  if (equal_without_case(*value, "7bit")) into.body = Body::seven_bit;
-  else if (equal_without_case(*value, "8bitmime")) into.body = Body::eight_bit_mime;
-  else if (equal_without_case(*value, "binarymime")) into.body = Body::binary_mime;
-  else return false;
+  if (equal_without_case(*value, "7bit"))
+    into.body = Body::seven_bit;
+  else if (equal_without_case(*value, "8bitmime"))
+    into.body = Body::eight_bit_mime;
+  else if (equal_without_case(*value, "binarymime"))
+    into.body = Body::binary_mime;
+  else
+    return false;
   return true;
 }
 
 bool take_ret(Value value, Envelope& into) {
   if (!value) return false;
-  if (equal_without_case(*value, "full")) into.ret = Ret::full;
-  else if (equal_without_case(*value, "hdrs")) into.ret = Ret::headers;
-  else return false;
+  if (equal_without_case(*value, "full"))
+    into.ret = Ret::full;
+  else if (equal_without_case(*value, "hdrs"))
+    into.ret = Ret::headers;
+  else
+    return false;
   return true;
 }
 
@@ -152,7 +168,8 @@ std::expected<void, ParameterProblem> take_each(std::string_view text, std::stri
       return std::unexpected(ParameterProblem{
           "unknown-parameter", fmt::format("{} has no parameter \"{}\" here", verb, excerpt(name))});
     if (std::exchange(given[known - table], true))
-      return std::unexpected(ParameterProblem{"bad-parameter", fmt::format("{} is given twice", known->name)});
+      return std::unexpected(
+          ParameterProblem{"bad-parameter", fmt::format("{} is given twice", known->name)});
     if (!known->take(equals == word.npos ? Value() : word.substr(equals + 1), into))
       return std::unexpected(ParameterProblem{
           "bad-parameter", fmt::format("\"{}\" is not right; right is {}", excerpt(word), known->right)});
@@ -163,9 +180,12 @@ std::expected<void, ParameterProblem> take_each(std::string_view text, std::stri
 std::size_t find_unquoted(std::string_view text, char wanted) {
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (quoted && text[i] == '\\') ++i;
-    else if (text[i] == '"') quoted = !quoted;
-    else if (text[i] == wanted && !quoted) return i;
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (text[i] == wanted && !quoted)
+      return i;
   }
   return text.npos;
 }

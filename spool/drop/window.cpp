@@ -6,7 +6,9 @@
 namespace bulkmail::spool {
 
 Window::Window(File& file, std::uint64_t file_size, std::size_t block)
-    : file_(&file), size_(file_size), block_(block) {}
+    : file_(&file),
+      size_(file_size),
+      block_(block) {}
 
 Window::Window(std::string_view whole) : size_(whole.size()), read_(whole.size()), unread_(whole) {
   sum_.update(whole);

@@ -22,12 +22,16 @@ class Window {
   explicit Window(std::string_view whole);
 
   [[nodiscard]] std::string_view unread() const { return unread_; }
+
   [[nodiscard]] std::uint64_t offset() const { return read_ - unread_.size(); } // of unread() in the file
+
   void consume(std::size_t count) { unread_.remove_prefix(count); }
 
   // Brings in one more block behind what is unread, which may move. False: nothing more, by end or failure.
   bool fill();
+
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+
   [[nodiscard]] Digest digest() { return sum_.finish(); } // of all that was read; once, at the end
 
  private:

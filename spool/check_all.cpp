@@ -1,2 +1,0 @@
-#include "spool/ledger.h"
-#include "spool/drop/submit.h"

@@ -1,0 +1,164 @@
+#include "spool/drop/claim.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+namespace bulkmail::spool {
+namespace {
+
+constexpr milliseconds reserved_retry{1'000};
+constexpr milliseconds trouble_retry{1'000};
+// A drop appears whole; one that is changed in place, against the rules, so many times while it is read is left alone
+// for a while.
+constexpr int patience_with_changes = 3;
+
+ClaimAnswer trouble(const Error& error, Wall now) {
+  return Waiting{Waiting::Why::error, now + trouble_retry, {}, error};
+}
+
+} // namespace
+
+Claimer::Claimer(Disk& disk, Ids& ids, std::string reporting_mta)
+    : disk_(disk),
+      ids_(ids),
+      namesakes_(disk, ids),
+      refusals_(disk, ids, reporting_mta),
+      waiting_(disk, ids, std::move(reporting_mta)) {}
+
+Result<std::vector<std::string>> Claimer::names() {
+  auto found = disk_.list("new");
+  if (!found) return found;
+  std::erase_if(*found, [](const std::string& name) { return in_progress_name(name); });
+  waiting_.forget_all_but(*found);
+  return found;
+}
+
+ClaimAnswer Claimer::claim(const std::string& name, Wall now) {
+  if (name.empty() || name.find('/') != name.npos || in_progress_name(name)) return Ignored{};
+  if (ids_.reserved(name)) return Waiting{Waiting::Why::reserved, now + reserved_retry, {}, {}};
+  try {
+    for (int i = 0; i < patience_with_changes; ++i)
+      if (Trial answer = try_to_take(name, now)) return std::move(*answer);
+  } catch (const std::bad_alloc&) {
+    return trouble({ENOMEM, fmt::format("claim new/{}: out of memory", name)}, now);
+  }
+  return Waiting{Waiting::Why::incomplete, now + trouble_retry, {}, {}};
+}
+
+Claimer::Trial Claimer::try_to_take(const std::string& name, Wall now) {
+  const std::string path = "new/" + name;
+  const auto found = disk_.info(path); // before it is opened: a FIFO or a device is never touched
+  if (!found) return not_taken(name, found.error(), now);
+  if (found->kind != FileInfo::Kind::regular) return Ignored{};
+  if (found->links > 1) return waiting_.hard_linked(name, found->links, now);
+  if (!valid_id(name))
+    return refuse(name,
+                  {DropProblem::Kind::refused, "bad-name",
+                   "a drop's name is 1 to 200 bytes of A-Z a-z 0-9 . _ = , : + @ -", 0},
+                  now);
+  if (mark().hopeless(path))
+    return refuse(
+        name,
+        {DropProblem::Kind::refused, "crashed",
+         fmt::format("the agent crashed {} times while it handled this file", HandlingMark::patience), 0},
+        now);
+  if (waiting_.still_incomplete(name, stamp_of(*found)))
+    if (auto wait = waiting_.incomplete(name, stamp_of(*found), now)) return std::move(*wait);
+
+  const auto handling = mark().handle(path);
+  const auto file = disk_.open_read(path);
+  if (!file) return not_taken(name, file.error(), now);
+  const auto info = (*file)->info();
+  if (!info) return trouble(info.error(), now);
+  const Stamp stamp = stamp_of(*info);
+  auto drop = parse_drop(**file, info->size);
+  if (drop) return take(name, std::move(*drop), stamp, now);
+
+  DropProblem& problem = drop.error();
+  if (problem.kind == DropProblem::Kind::unreadable)
+    return waiting_.unreadable(name, {EIO, problem.text}, now);
+  if (problem.kind == DropProblem::Kind::incomplete) {
+    if (auto wait = waiting_.incomplete(name, stamp, now)) return std::move(*wait);
+    problem.kind = DropProblem::Kind::refused;
+  }
+  if (changed(path, stamp)) return std::nullopt;
+  return refuse(name, std::move(problem), now);
+}
+
+Claimer::Trial Claimer::take(const std::string& name, ParsedDrop drop, const Stamp& stamp, Wall now) {
+  const std::string path = "new/" + name;
+  auto id = namesakes_.id_for(name, drop.digest);
+  if (!id) return trouble(id.error(), now);
+  if (!*id) { // the same bytes again
+    if (changed(path, stamp)) return std::nullopt;
+    if (const auto removed = disk_.remove(path); !removed) return not_taken(name, removed.error(), now);
+    waiting_.forget(name);
+    return Ignored{true};
+  }
+  const std::string claimed_path = "cur/" + **id;
+  if (const auto moved = disk_.rename_new(path, claimed_path); !moved) {
+    if (moved.error().code != EEXIST) return not_taken(name, moved.error(), now);
+    namesakes_.adopt(**id);
+    return std::nullopt;
+  }
+  // Only now is it certain which file was moved: new/ is open to others.
+  if (changed(claimed_path, stamp)) {
+    if (const auto back = disk_.rename_new(claimed_path, path); !back) return trouble(back.error(), now);
+    return std::nullopt;
+  }
+  ids_.take(**id, drop.digest);
+  waiting_.forget(name);
+
+  Claimed claimed;
+  claimed.facts.number = ids_.next_number();
+  claimed.facts.id = std::move(**id);
+  claimed.facts.name = name;
+  claimed.facts.digest = drop.digest;
+  claimed.facts.stamp = stamp;
+  claimed.facts.content = drop.content;
+  claimed.facts.size = drop.size;
+  claimed.facts.message_id = std::move(drop.message_id);
+  claimed.facts.eight_bit = drop.eight_bit;
+  claimed.facts.arrival_date = now;
+  claimed.facts.envelope = std::move(drop.envelope);
+  claimed.small_content = std::move(drop.small_content);
+  return claimed;
+}
+
+ClaimAnswer Claimer::refuse(const std::string& name, DropProblem problem, Wall now) {
+  auto refused = refusals_.refuse(name, std::move(problem), now);
+  if (!refused) return not_taken(name, refused.error(), now);
+  waiting_.forget(name);
+  mark().settled("new/" + name);
+  return std::move(*refused);
+}
+
+// Something could not be done with a drop: because it's gone, because it is closed to us, or because the disk is unwell.
+ClaimAnswer Claimer::not_taken(const std::string& name, const Error& error, Wall now) {
+  switch (error.code) {
+  case ENOENT:
+    if (disk_.info("new/" + name)) return trouble(error, now); // it is there; a folder is not
+    waiting_.forget(name);
+    return Ignored{};
+  case EINVAL: return Ignored{}; // no regular file any more
+  case EACCES:
+  case EPERM:
+  case EIO: return waiting_.unreadable(name, error, now);
+  default: return trouble(error, now);
+  }
+}
+
+bool Claimer::changed(const std::string& path, const Stamp& stamp) {
+  const auto info = disk_.info(path);
+  return !info || info->links > 1 || stamp_of(*info) != stamp;
+}
+
+HandlingMark& Claimer::mark() {
+  if (!mark_) mark_.emplace(disk_);
+  return *mark_;
+}
+
+} // namespace bulkmail::spool
