@@ -1,4 +1,4 @@
-// What became of every recipient, made durable in the only safe order (contract §1, §3):
+// What became of every recipient, made durable in the only safe order:
 //
 //   outcomes -> journal (one fdatasync a group) -> results/ -> status files by rename -> one syncfs -> the
 //   message leaves cur/ -> (a later syncfs) -> its journal segment goes
@@ -19,13 +19,10 @@
 #include "spool/message.h"
 #include "spool/status/status.h"
 
-#include <deque>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace bulkmail::spool {
@@ -35,7 +32,7 @@ struct LedgerHealth {
     good,
     full,      // ENOSPC, EDQUOT, no inodes: no new work, no dot is sent; goes on by itself
     read_only, // EROFS: the same
-    broken,    // an fsync failed or the journal can't be written: stop and replay (fault 11)
+    broken,    // a sync failed or the journal can't be written: for good; stop and replay
   } state = State::good;
   std::string text;
 };
@@ -61,8 +58,9 @@ class Ledger {
   ~Ledger();
 
   // Blocking, before anything else: makes what is missing in the spool, reads the journal, cur/ and the tail
-  // of results/, appends missing result lines, restores every message. An error: the spool is unusable, and
-  // nothing was changed. A drop that was being handled in three starts that crashed is refused (fault 5).
+  // of results/, restores every message. An error: the spool is unusable, and nothing was changed. A drop that
+  // was being handled in three starts that crashed is refused. What must be written after it (missing result
+  // lines, a fresh segment with the state of all) is the first job.
   [[nodiscard]] Result<Recovered> recover(Wall now);
 
   // A freshly claimed message; recovered ones are known already. The message must outlive the ledger's
@@ -71,8 +69,8 @@ class Ledger {
   // Applies the outcome to those recipients that have no final action yet, and records it.
   void settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome, Now now);
   void refused(const Refused& refused, Now now); // an event in results/; its status file is there already
-  // A file changed after claim (fault 22) or gone: to bad/ if there, final status with an error, results
-  // event.
+  // A file changed after claim or gone: to bad/ if there, final status with an error, results event. Nothing of
+  // the message may be settled any more; take_closed() names it in the end.
   void condemn(Message& message, DropProblem problem, Now now);
 
   [[nodiscard]] std::unique_ptr<LedgerJob> next_job(Now now);
@@ -83,16 +81,15 @@ class Ledger {
   [[nodiscard]] std::vector<std::uint64_t> take_closed();
   // Everything settled so far is durable and published; nothing is pending.
   [[nodiscard]] bool idle() const;
-  // For a drain or a stop: makes every pending step due now.
+  // For a drain or a stop: makes every pending step due now, and all that follow from it until idle().
   void hurry();
 
-  [[nodiscard]] const LedgerHealth& health() const { return health_; }
-
+  [[nodiscard]] const LedgerHealth& health() const;
   void set_config(LedgerConfig config); // HUP
 
  private:
-  LedgerHealth health_;
-  // …
+  class Book; // spool/ledger/book.h
+  std::unique_ptr<Book> book_;
 };
 
 } // namespace bulkmail::spool

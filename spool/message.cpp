@@ -51,16 +51,23 @@ std::size_t Message::apply(std::span<const std::uint32_t> recipients,
     if (index >= states_.size() || is_final(states_[index].action)) continue;
     RecipientState& state = states_[index];
     if (place == 0) place = keep(std::move(outcome));
-    drop_user(state.outcome);
-    --counter(counts_, state.action);
-    ++counter(counts_, action);
-    state.outcome = place;
-    state.action = action;
+    assign(state, place, action);
     if (attempted && state.attempts < std::numeric_limits<std::uint16_t>::max()) ++state.attempts;
-    ++users_[place - 1];
     ++changed;
   }
   return changed;
+}
+
+void Message::restore(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome,
+                      std::uint16_t attempts) {
+  const Action action = outcome->action;
+  std::uint32_t place = 0;
+  for (const std::uint32_t index : recipients) {
+    if (index >= states_.size()) continue;
+    if (place == 0) place = keep(std::move(outcome));
+    assign(states_[index], place, action);
+    states_[index].attempts = attempts;
+  }
 }
 
 Snapshot Message::snapshot(Wall updated) {
@@ -86,6 +93,15 @@ std::uint32_t Message::keep(std::shared_ptr<const Outcome> outcome) {
   unused_.pop_back();
   outcomes_[place] = std::move(outcome);
   return place + 1;
+}
+
+void Message::assign(RecipientState& state, std::uint32_t outcome, Action action) {
+  ++users_[outcome - 1]; // first, since it may be the one the recipient has
+  drop_user(state.outcome);
+  --counter(counts_, state.action);
+  ++counter(counts_, action);
+  state.outcome = outcome;
+  state.action = action;
 }
 
 void Message::drop_user(std::uint32_t outcome) {

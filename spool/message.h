@@ -109,6 +109,10 @@ class Message {
   // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
   std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);
 
+  // Sets what recovery knows: the outcome and how often each was tried, whatever was known before.
+  void restore(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome,
+               std::uint16_t attempts);
+
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
 
   [[nodiscard]] Snapshot snapshot(Wall updated); // counts the serial up
@@ -117,6 +121,7 @@ class Message {
 
  private:
   std::uint32_t keep(std::shared_ptr<const Outcome> outcome); // answers 1 + its index
+  void assign(RecipientState& state, std::uint32_t outcome, Action action);
   void drop_user(std::uint32_t outcome);
 
   std::shared_ptr<const MessageFacts> facts_;

@@ -145,7 +145,7 @@ Attempted ResultsStream::rotate(std::uint64_t limit, Wall now) {
     const auto renamed = disk_.rename_new(current, path);
     if (renamed) break;
     if (renamed.error().code != EEXIST) return step(renamed);
-    path = fmt::format("results/{}{}-{}{}", rotated_prefix, stamp, again, suffix);
+    path = fmt::format("results/{}{}_{}{}", rotated_prefix, stamp, again, suffix);
   }
   file_.reset();
   good_ = 0;

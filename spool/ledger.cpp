@@ -1,0 +1,42 @@
+#include "spool/ledger.h"
+
+#include "spool/ledger/book.h"
+
+namespace bulkmail::spool {
+
+Ledger::Ledger(Disk& disk, Ids& ids, LedgerConfig config)
+    : book_(std::make_unique<Book>(disk, ids, std::move(config))) {}
+
+Ledger::~Ledger() = default;
+
+Result<Recovered> Ledger::recover(Wall now) { return book_->recover(now); }
+
+void Ledger::begin(Message& message, Now now) { book_->begin(message, now); }
+
+void Ledger::settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome, Now now) {
+  book_->settle(message, recipients, std::move(outcome), now);
+}
+
+void Ledger::refused(const Refused& refused, Now now) { book_->refused(refused, now); }
+
+void Ledger::condemn(Message& message, DropProblem problem, Now now) {
+  book_->condemn(message, std::move(problem), now);
+}
+
+std::unique_ptr<LedgerJob> Ledger::next_job(Now now) { return book_->next_job(now); }
+
+void Ledger::finish(std::unique_ptr<LedgerJob> job, Now now) { book_->finish(std::move(job), now); }
+
+std::optional<Monotonic> Ledger::deadline() const { return book_->deadline(); }
+
+std::vector<std::uint64_t> Ledger::take_closed() { return book_->take_closed(); }
+
+bool Ledger::idle() const { return book_->idle(); }
+
+void Ledger::hurry() { book_->hurry(); }
+
+const LedgerHealth& Ledger::health() const { return book_->health(); }
+
+void Ledger::set_config(LedgerConfig config) { book_->set_config(std::move(config)); }
+
+} // namespace bulkmail::spool

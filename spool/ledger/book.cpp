@@ -1,0 +1,146 @@
+#include "spool/ledger/book.h"
+
+#include "spool/ledger/state_records.h"
+#include "spool/recovery.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace bulkmail::spool {
+namespace {
+
+// A `begin` alone hurries nobody: without it the file is only taken anew.
+constexpr milliseconds begin_delay{1'000};
+constexpr milliseconds first_status_delay{1'000};
+
+} // namespace
+
+Ledger::Book::Book(Disk& disk, Ids& ids, LedgerConfig config)
+    : disk_(disk),
+      ids_(ids),
+      config_(std::make_shared<const LedgerConfig>(std::move(config))),
+      files_(std::make_shared<CommitFiles>(disk)),
+      pending_(std::make_unique<Batch>()) {
+  pending_->number = 1;
+}
+
+Result<Recovered> Ledger::Book::recover(Wall now) {
+  auto spool = recover_spool(disk_, ids_, config_->expire, now);
+  if (!spool) return std::unexpected(spool.error());
+  next_event_ = spool->next_event;
+  next_message_ = spool->next_message;
+  files_->results.resume_at(spool->results_length);
+  for (const std::uint64_t segment : spool->segments) segments_.add(segment);
+  if (!spool->segments.empty()) {
+    segment_ = spool->segments.back();
+    segments_.newest_is(segment_);
+    files_->journal.resume_after(segment_, spool->last_segment_length);
+  }
+
+  // The whole state goes into a new segment, so that the old ones can go, and so that nothing depends on bytes that were
+  // read back from a memory which the disk may never have taken.
+  segments_.hold_all();
+  Recovered recovered;
+  recovered.warnings = std::move(spool->warnings);
+  for (RecoveredMessage& one : spool->messages) {
+    recovered.messages.push_back(std::move(one.message));
+    adopt(*recovered.messages.back(), one, now);
+  }
+  pending().events.insert(pending().events.begin(), std::make_move_iterator(spool->missing.begin()),
+                          std::make_move_iterator(spool->missing.end()));
+  if (pending().empty()) {
+    if (!spool->keep_segments) segments_.release_all(syncs_ + 1);
+  } else {
+    pending().frees_recovered_segments = !spool->keep_segments;
+    commit_by(at_once);
+  }
+  return recovered;
+}
+
+void Ledger::Book::adopt(Message& message, const RecoveredMessage& recovered, Wall now) {
+  Entry& entry = entries_.emplace(message.number(), Entry(message)).first->second;
+  entry.has_status = recovered.has_status;
+  entry.delay_told = message.counts().delayed != 0;
+  append_state(message, pending().records);
+  touch(entry);
+  entry.condemned = recovered.condemned;
+  if (recovered.condemnation) {
+    encode(*recovered.condemnation, pending().records);
+  } else if (recovered.condemned) {
+    refusal_event(message.number(), message.id(), message.facts().name, *recovered.condemned, now);
+  } else if (!message.final() && wants_status(entry)) {
+    status_by(entry, at_once);
+  }
+}
+
+void Ledger::Book::begin(Message& message, Now now) {
+  Entry& entry = entries_.emplace(message.number(), Entry(message)).first->second;
+  append_begin(message, pending().records);
+  touch(entry);
+  commit_by(now.mono + begin_delay);
+  if (wants_status(entry)) status_by(entry, now.mono + first_status_delay);
+}
+
+void Ledger::Book::settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome,
+                          Now now) {
+  const auto found = entries_.find(message.number());
+  if (found == entries_.end() || found->second.condemned) return;
+  Entry& entry = found->second;
+
+  OutcomeRecord record;
+  record.recipients.reserve(recipients.size());
+  for (const std::uint32_t index : recipients)
+    if (index < message.envelope().size() && !is_final(message.action(index)))
+      record.recipients.push_back(index);
+  if (!std::is_sorted(record.recipients.begin(), record.recipients.end()))
+    std::sort(record.recipients.begin(), record.recipients.end());
+  record.recipients.erase(std::unique(record.recipients.begin(), record.recipients.end()),
+                          record.recipients.end());
+  if (record.recipients.empty()) return;
+
+  record.message = message.number();
+  record.first_event = next_event_;
+  record.time = now.wall;
+  record.outcome = std::move(outcome);
+  next_event_ += record.recipients.size();
+  encode(record, pending().records);
+  touch(entry);
+  commit_by(now.mono + config_->group_delay);
+
+  OutcomeEvents events;
+  events.facts = message.shared_facts();
+  events.first_event = record.first_event;
+  events.time = now.wall;
+  events.recipients = std::move(record.recipients);
+  events.outcome = std::make_shared<const Outcome>(std::move(record.outcome));
+  message.apply(events.recipients, events.outcome);
+  events.attempts.reserve(events.recipients.size());
+  for (const std::uint32_t index : events.recipients) events.attempts.push_back(message.attempts(index));
+  pending().events.emplace_back(std::move(events));
+  plan_status(entry, now);
+}
+
+void Ledger::Book::refused(const Refused& refused, Now now) {
+  refusal_event(0, refused.id, refused.name, refused.problem, now.wall);
+  commit_by(now.mono + config_->group_delay);
+}
+
+void Ledger::Book::condemn(Message& message, DropProblem problem, Now now) {
+  const auto found = entries_.find(message.number());
+  if (found == entries_.end() || found->second.condemned || found->second.leaving || message.final()) return;
+  Entry& entry = found->second;
+  entry.condemned = std::move(problem);
+  forget_status(entry);
+  refusal_event(message.number(), message.id(), message.facts().name, *entry.condemned, now.wall);
+  touch(entry);
+  commit_by(now.mono + config_->group_delay);
+}
+
+void Ledger::Book::refusal_event(std::uint64_t message, const std::string& id, const std::string& name,
+                                 const DropProblem& problem, Wall now) {
+  RefusedRecord record{message, next_event_++, now, id, name, problem.code, problem.text, problem.line};
+  encode(record, pending().records);
+  pending().events.emplace_back(std::move(record));
+}
+
+} // namespace bulkmail::spool

@@ -1,0 +1,148 @@
+// The ledger's memory: which messages it cares for, what is gathered for the next commit, what waits to be told of, and
+// when each of these is due.
+//
+// A message's way: begin() → settle()… → (all final, their batch committed) finals_ → a publication → closed. Its status
+// before that: due in a heap → staged_ with the batch whose commit it must wait for → a publication.
+#pragma once
+
+#include "spool/ledger.h"
+#include "spool/ledger/commit.h"
+#include "spool/ledger/publication.h"
+#include "spool/ledger/segment_use.h"
+#include "spool/recovery.h"
+
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace bulkmail::spool {
+
+class Ledger::Book {
+ public:
+  Book(Disk& disk, Ids& ids, LedgerConfig config);
+
+  Result<Recovered> recover(Wall now);
+  void begin(Message& message, Now now);
+  void settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome, Now now);
+  void refused(const Refused& refused, Now now);
+  void condemn(Message& message, DropProblem problem, Now now);
+  std::unique_ptr<LedgerJob> next_job(Now now);
+  void finish(std::unique_ptr<LedgerJob> job, Now now);
+  [[nodiscard]] std::optional<Monotonic> deadline() const;
+
+  [[nodiscard]] std::vector<std::uint64_t> take_closed() { return std::exchange(closed_, {}); }
+
+  [[nodiscard]] bool idle() const;
+  void hurry();
+
+  [[nodiscard]] const LedgerHealth& health() const { return health_; }
+
+  void set_config(LedgerConfig config) { config_ = std::make_shared<const LedgerConfig>(std::move(config)); }
+
+ private:
+  // How many segments may lie about because of a few long-lived messages before their states are written anew.
+  static constexpr std::size_t usual_segments = 8;
+  static constexpr milliseconds retry_delay{1'000}; // of a full disk
+  static constexpr Monotonic at_once{};
+
+  struct Entry {
+    explicit Entry(Message& of) : message(&of) {}
+
+    Message* message;
+    std::vector<std::uint64_t> segments; // with records of it
+    std::uint64_t last_batch = 0;        // the last one with records of it
+    std::optional<Monotonic> status_due; // the heap may have older times; this one counts
+    std::optional<Monotonic> last_status;
+    std::optional<DropProblem> condemned;
+    bool has_status = false; // a status file was written or is under way
+    bool delay_told = false; // the first delay is told of soon, later ones by the interval
+    bool staged = false;     // a snapshot waits in staged_
+    bool leaving = false;    // in finals_ or in a publication
+  };
+
+  struct Staged {
+    std::uint64_t batch = 0; // must be committed first
+    std::uint64_t message = 0;
+    Snapshot snapshot;
+  };
+
+  using Due = std::pair<Monotonic, std::uint64_t>; // when, which message's status
+
+  void adopt(Message& message, const RecoveredMessage& recovered, Wall now);
+
+  // The pending batch.
+  Batch& pending() { return *pending_; }
+
+  [[nodiscard]] const Batch& pending() const { return *pending_; }
+
+  void touch(Entry& entry);
+  void refusal_event(std::uint64_t message, const std::string& id, const std::string& name,
+                     const DropProblem& problem, Wall now);
+  void commit_by(Monotonic when);
+  void carry_oldest_segment();
+  std::unique_ptr<LedgerJob> next_commit(Now now);
+  void finish_commit(CommitJob& job, Now now);
+
+  // Status files.
+  void status_by(Entry& entry, Monotonic when);
+  void forget_status(Entry& entry);
+  [[nodiscard]] bool wants_status(const Entry& entry) const;
+  void plan_status(Entry& entry, Now now);
+  void stage_due(Now now);
+  void drop_stale_dues();
+
+  // Publications.
+  void publish_by(Monotonic when);
+  [[nodiscard]] bool staged_is_ready() const;
+  std::unique_ptr<LedgerJob> next_publication(Now now);
+  std::unique_ptr<Publication> gather_publication(Now now);
+  [[nodiscard]] std::optional<Monotonic> publication_due() const;
+  void finish_publication(PublishJob& job, Now now);
+  void close(const Publication::Leaving& leaving, std::uint64_t sync);
+
+  std::unique_ptr<LedgerJob> next_tidy(Now now);
+  void judge_health();
+
+  Disk& disk_;
+  Ids& ids_;
+  std::shared_ptr<const LedgerConfig> config_;
+  std::shared_ptr<CommitFiles> files_;
+  std::unordered_map<std::uint64_t, Entry> entries_;
+
+  std::uint64_t next_event_ = 1;
+  std::uint64_t next_message_ = 1;
+  SegmentUse segments_;
+  std::uint64_t segment_ = 0;       // to which the next commit goes
+  std::uint64_t segment_bytes_ = 0; // in it
+  bool segment_open_ = false;
+  std::size_t carry_above_ =
+      usual_segments;             // so many segments may lie about before old states are written anew
+  std::size_t carried_bytes_ = 0; // out of the oldest segment, so far
+
+  std::unique_ptr<Batch> pending_;
+  std::optional<Monotonic> commit_due_;
+  std::unique_ptr<Batch> failed_batch_; // to be tried again
+  bool commit_running_ = false;
+  std::uint64_t committed_ = 0; // the last batch that is durable
+
+  std::vector<Due> dues_; // a heap, the earliest on top
+  std::size_t statuses_due_ = 0;
+  std::vector<Staged> staged_;
+  std::vector<std::uint64_t> finals_;
+  std::optional<Monotonic> publish_due_;
+  std::unique_ptr<Publication> failed_publication_;
+  bool publish_running_ = false;
+  std::uint64_t syncs_ = 0; // begun so far
+
+  std::optional<Monotonic> last_finish_; // of a job
+  std::optional<Monotonic> tidy_due_;
+  bool tidy_running_ = false;
+
+  std::optional<Failure> commit_failure_, publish_failure_;
+  std::optional<Monotonic> retry_commit_, retry_publish_;
+  LedgerHealth health_;
+  bool hurry_ = false;
+  std::vector<std::uint64_t> closed_;
+};
+
+} // namespace bulkmail::spool

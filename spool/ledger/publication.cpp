@@ -1,0 +1,55 @@
+#include "spool/ledger/publication.h"
+
+#include "spool/journal/writer.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+
+namespace bulkmail::spool {
+namespace {
+
+// Done before, by a run that crashed, or by hand: as well.
+Result<void> unless_gone(Result<void> result) {
+  if (!result && result.error().code == ENOENT) return {};
+  return result;
+}
+
+} // namespace
+
+Attempted PublishJob::publish() {
+  Publication& todo = *publication;
+  for (; todo.statuses_written < todo.statuses.size(); ++todo.statuses_written)
+    if (auto written = step(write_status(todo.statuses[todo.statuses_written])); !written) return written;
+  if (todo.sync != 0 && !todo.synced) {
+    if (auto synced = sync_step(disk_.sync_all()); !synced) return synced;
+    todo.synced = true;
+  }
+  for (; todo.left < todo.leaving.size(); ++todo.left)
+    if (auto gone = step(take_out(todo.leaving[todo.left])); !gone) return gone;
+  for (; todo.segments_removed < todo.segments.size(); ++todo.segments_removed) {
+    const std::string path = segment_path(todo.segments[todo.segments_removed]);
+    if (auto gone = step(unless_gone(disk_.remove(path))); !gone) return gone;
+  }
+  return {};
+}
+
+Result<void> PublishJob::write_status(const Publication::Status& status) {
+  const LedgerConfig& config = *publication->config;
+  return write_status_file(disk_, status.snapshot.facts->id,
+                           status.condemned ? render_condemned(status.snapshot, *status.condemned, config)
+                                            : render_status(status.snapshot, config));
+}
+
+Result<void> PublishJob::take_out(const Publication::Leaving& leaving) {
+  const std::string path = "cur/" + leaving.id;
+  if (!leaving.condemned) return unless_gone(disk_.remove(path));
+  std::string bad = "bad/" + leaving.id;
+  for (unsigned again = 1;; ++again) {
+    auto moved = unless_gone(disk_.rename_new(path, bad));
+    if (moved || moved.error().code != EEXIST) return moved;
+    bad = fmt::format("bad/{}~{}", leaving.id, again);
+  }
+}
+
+} // namespace bulkmail::spool
