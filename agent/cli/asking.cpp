@@ -1,0 +1,72 @@
+#include "agent/cli/asking.h"
+
+#include "agent/cli/control_client.h"
+#include "agent/control/views.h"
+
+#include <fmt/format.h>
+#include <sysexits.h>
+
+#include <cstdio>
+#include <fstream>
+
+namespace bulkmail::agent {
+namespace {
+
+using nlohmann::json;
+
+constexpr int not_known = 1; // the agent answered, and what it was asked for isn't there
+
+int no_agent(const std::string& why) {
+  fmt::print(stderr, "bulkmail: no agent: {}\n", why);
+  return EX_UNAVAILABLE;
+}
+
+int said_no(const std::string& why, int code) {
+  fmt::print(stderr, "bulkmail: {}\n", why);
+  return code;
+}
+
+Wall now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+// Null: there is none, or it is no status file.
+json read_status(const Config& config, const std::string& id) {
+  if (id.find('/') != std::string::npos) return nullptr;
+  std::ifstream file(fmt::format("{}/status/{}.json", config.spool.path, id));
+  json status = json::parse(file, nullptr, false);
+  return status.is_object() ? status : json();
+}
+
+} // namespace
+
+int ping(const Config& config) {
+  const auto response = ask_agent(config.spool.path, {Request::Command::ping, {}, {}});
+  if (!response) return no_agent(response.error());
+  return response->ok ? EX_OK : said_no(response->error, EX_UNAVAILABLE);
+}
+
+int flush(const Config& config, const std::string& domain, const std::string& id) {
+  const auto response = ask_agent(config.spool.path, {Request::Command::flush, domain, id});
+  if (!response) return no_agent(response.error());
+  return response->ok ? EX_OK : said_no(response->error, not_known);
+}
+
+int queue(const Config& config, bool as_json) {
+  const auto response = ask_agent(config.spool.path, {Request::Command::queue, {}, {}});
+  if (!response) return no_agent(response.error());
+  if (!response->ok) return said_no(response->error, EX_UNAVAILABLE);
+  print(as_json ? response->body.dump() + '\n' : queue_view(response->body, now()));
+  return EX_OK;
+}
+
+int show(const Config& config, const std::string& id) {
+  const auto response = ask_agent(config.spool.path, {Request::Command::show, {}, id});
+  const json status = response && response->ok ? response->body : read_status(config, id);
+  if (status.is_null())
+    return said_no(fmt::format("no message {}: neither waiting nor in status/", id), not_known);
+  print(message_view(status));
+  return EX_OK;
+}
+
+} // namespace bulkmail::agent

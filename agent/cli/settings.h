@@ -1,0 +1,33 @@
+// Finds and reads the configuration that a command is to work with.
+#pragma once
+
+#include "agent/cli/agent_main.h"
+#include "agent/config/config.h"
+
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent {
+
+// What the command line says of it.
+struct SettingsSource {
+  std::string file;             // --config
+  std::string spool;            // --spool
+  std::vector<std::string> set; // --set, in the order given
+};
+
+struct Settings {
+  Config config;
+  ConfigOrigin origin;
+};
+
+// --config, else $BULKMAIL_CONFIG, else /etc/bulkmail/bulkmail.toml if it is there, else the defaults. The error: a line
+// for each thing that is wrong.
+[[nodiscard]] std::expected<Settings, std::vector<std::string>> load_settings(const SettingsSource& source,
+                                                                              const std::string& hostname);
+
+// The same again from where it came, for HUP.
+[[nodiscard]] std::expected<Config, std::vector<std::string>> read_config(const ConfigOrigin& origin);
+
+} // namespace bulkmail::agent

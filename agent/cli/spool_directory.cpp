@@ -1,0 +1,60 @@
+#include "agent/cli/spool_directory.h"
+
+#include "spool/layout.h"
+#include "spool/posix_disk.h"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace bulkmail::agent {
+namespace {
+
+spool::Error failed(std::string_view call, const std::string& path) {
+  const int code = errno;
+  return {code, fmt::format("{} {}: {}", call, path, std::generic_category().message(code))};
+}
+
+// Under another name first, so that nobody meets it half made.
+spool::Result<void> make_directory(const Config& config) {
+  const std::string& path = config.spool.path;
+  std::string made = path;
+  while (made.size() > 1 && made.ends_with('/')) made.pop_back();
+  made += fmt::format(".{}.tmp", ::getpid());
+  if (::mkdir(made.c_str(), 0700) != 0) return std::unexpected(failed("mkdir", path));
+  // The owner first: a change of owner may clear the setgid bit.
+  const passwd* const user = ::geteuid() == 0 ? ::getpwnam(config.user.c_str()) : nullptr;
+  const group* const of = ::geteuid() == 0 ? ::getgrnam(config.group.c_str()) : nullptr;
+  const uid_t owner = user != nullptr ? user->pw_uid : static_cast<uid_t>(-1);
+  const gid_t group_id = of != nullptr ? of->gr_gid : static_cast<gid_t>(-1);
+  spool::Result<void> done;
+  if (::chown(made.c_str(), owner, group_id) != 0)
+    done = std::unexpected(failed("chown", path));
+  else if (::chmod(made.c_str(), spool::spool_mode) != 0)
+    done = std::unexpected(failed("chmod", path));
+  // EEXIST, ENOTEMPTY: another command was faster.
+  else if (::rename(made.c_str(), path.c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY)
+    done = std::unexpected(failed("rename", path));
+  ::rmdir(made.c_str());
+  return done;
+}
+
+} // namespace
+
+spool::Result<std::unique_ptr<spool::Disk>> open_spool(const Config& config) {
+  auto disk = spool::open_posix_disk(config.spool.path);
+  if (!disk && disk.error().code == ENOENT) {
+    if (auto made = make_directory(config); !made) return std::unexpected(made.error());
+    disk = spool::open_posix_disk(config.spool.path);
+  }
+  if (!disk) return disk;
+  if (auto laid = spool::make_spool_layout(**disk); !laid) return std::unexpected(laid.error());
+  return disk;
+}
+
+} // namespace bulkmail::agent

@@ -1,0 +1,155 @@
+#include "agent/control/views.h"
+
+#include "agent/config/units.h"
+#include "transport/printable.h"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+namespace bulkmail::agent {
+namespace {
+
+using nlohmann::json;
+using Row = std::vector<std::string>;
+
+const json& member(const json& object, const char* name) {
+  static const json nothing;
+  const auto found = object.find(name); // end() for anything but an object
+  return found == object.end() ? nothing : *found;
+}
+
+std::string text(const json& value) {
+  if (value.is_string()) return transport::printable(value.get_ref<const std::string&>());
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  return "-";
+}
+
+std::string text(const json& object, const char* name) { return text(member(object, name)); }
+
+std::uint64_t number(const json& object, const char* name) {
+  const json& value = member(object, name);
+  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+}
+
+// "2026-11-23T20:50:05.123Z" as every date of ours is written; parts of a second are left out.
+std::optional<Wall> date(const json& value) {
+  if (!value.is_string()) return std::nullopt;
+  std::tm parts{};
+  if (::strptime(value.get_ref<const std::string&>().c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr)
+    return std::nullopt;
+  return Wall(std::chrono::seconds(::timegm(&parts)));
+}
+
+// The two largest units: "3d4h", "5m10s"; nothing finer than a second.
+std::string short_duration(std::chrono::milliseconds duration) {
+  using namespace std::chrono;
+  const auto whole = std::max(duration, milliseconds(0));
+  if (whole >= days(1)) return format_duration(floor<hours>(whole));
+  if (whole >= hours(1)) return format_duration(floor<minutes>(whole));
+  return format_duration(floor<seconds>(whole));
+}
+
+std::string age(const json& object, const char* name, Wall now) {
+  const auto then = date(member(object, name));
+  return then ? short_duration(now - *then) : "-";
+}
+
+std::string time_until(const json& object, const char* name, Wall now) {
+  const auto then = date(member(object, name));
+  if (!then) return "-";
+  return *then <= now ? "now" : "in " + short_duration(*then - now);
+}
+
+// Columns as wide as their widest cell; the last runs free.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows)
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string out;
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) out += fmt::format("{:<{}}  ", row[i], widths[i]);
+    out += row.back() + '\n';
+  }
+  return out;
+}
+
+// "3 of 10 waiting, 1 failed"
+std::string counts(const json& object) {
+  const json& of = member(object, "counts");
+  std::string line =
+      fmt::format("{} of {} waiting", number(of, "delayed") + number(of, "queued"), number(of, "total"));
+  if (const auto failed = number(of, "failed"); failed > 0) line += fmt::format(", {} failed", failed);
+  return line;
+}
+
+std::string joined(const json& list) {
+  std::string out;
+  if (list.is_array())
+    for (const json& item : list) out += (out.empty() ? "" : ", ") + text(item);
+  return out.empty() ? "-" : out;
+}
+
+std::string sender_of(const json& object) {
+  const auto sender = text(object, "sender");
+  return sender.empty() ? "<>" : sender;
+}
+
+} // namespace
+
+std::string queue_view(const json& queue, Wall now) {
+  const json& agent = member(queue, "agent");
+  std::string out =
+      fmt::format("agent {}, version {}, up {}, {} sessions\n", text(agent, "pid"), text(agent, "version"),
+                  short_duration(std::chrono::seconds(number(agent, "uptime_s"))), number(agent, "sessions"));
+  const json& messages = member(queue, "messages");
+  if (!messages.is_array() || messages.empty()) {
+    out += "\nno message waits\n";
+  } else {
+    std::vector<Row> rows{{"ID", "AGE", "SIZE", "SENDER", "NEXT", "RECIPIENTS"}};
+    for (const json& message : messages)
+      rows.push_back({text(message, "id"), age(message, "arrival_date", now), text(message, "size"),
+                      sender_of(message), time_until(message, "next_attempt_date", now), counts(message)});
+    out += '\n' + table(rows);
+  }
+  const json& sites = member(queue, "sites");
+  if (sites.is_array() && !sites.empty()) {
+    std::vector<Row> rows{{"HOSTS", "WAITING", "SESSIONS", "NEXT", "LAST REPLY"}};
+    for (const json& site : sites)
+      rows.push_back({joined(member(site, "hosts")), text(site, "recipients"),
+                      fmt::format("{}/{}", number(site, "sessions"), number(site, "window")),
+                      time_until(site, "next_attempt_date", now), text(site, "last_reply")});
+    out += '\n' + table(rows);
+  }
+  return out;
+}
+
+std::string message_view(const json& status) {
+  std::vector<Row> head{{"id", text(status, "id")}};
+  if (const json& error = member(status, "error"); error.is_object()) {
+    head.push_back({"refused", fmt::format("{} ({})", text(error, "text"), text(error, "code"))});
+    if (member(error, "line").is_number()) head.push_back({"line", text(error, "line")});
+    return table(head);
+  }
+  head.push_back({"sender", sender_of(status)});
+  head.push_back({"size", text(status, "size")});
+  head.push_back({"arrived", text(status, "arrival_date")});
+  head.push_back({"expires", text(status, "expires")});
+  if (member(status, "next_attempt_date").is_string())
+    head.push_back({"next attempt", text(status, "next_attempt_date")});
+  head.push_back({"recipients", counts(status)});
+
+  std::vector<Row> rows{{"RECIPIENT", "ACTION", "STATUS", "ATTEMPTS", "HOST", "DIAGNOSTIC"}};
+  if (const json& recipients = member(status, "recipients"); recipients.is_array()) {
+    for (const json& recipient : recipients)
+      rows.push_back({text(recipient, "final_recipient"), text(recipient, "action"),
+                      text(recipient, "status"), text(recipient, "attempts"), text(recipient, "remote_mta"),
+                      text(recipient, "diagnostic_code")});
+  }
+  return table(head) + '\n' + table(rows);
+}
+
+} // namespace bulkmail::agent

@@ -1,0 +1,17 @@
+// What people read of the agent's answers: `queue` as tables, `show` as a page. Foreign text (replies, addresses) comes out
+// printable, whatever it holds; a missing or odd field comes out as "-".
+#pragma once
+
+#include "spool/time.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace bulkmail::agent {
+
+[[nodiscard]] std::string queue_view(const nlohmann::json& queue, Wall now);
+// A status file's content (docs/status-file.md), or the agent's answer to `show`, which is the same.
+[[nodiscard]] std::string message_view(const nlohmann::json& status);
+
+} // namespace bulkmail::agent
