@@ -41,7 +41,7 @@ Courier::Courier(Tools tools, Settings settings, Work first)
       alarm_(tools.timers, [this] {
         const auto now = tools_.clock.now().mono;
         if (connect_deadline_ && now >= *connect_deadline_) {
-          unreachable("connect timed out");
+          host_failed({Trouble::Kind::timeout, Stage::connect, std::nullopt, "connect timed out"});
         } else if (client_) {
           client_->timeout(now);
           advance();
@@ -52,22 +52,23 @@ Courier::Courier(Tools tools, Settings settings, Work first)
 void Courier::start() {
   const auto now = tools_.clock.now().mono;
   began_ = now;
-  walk_.emplace(route_, tools_.dice, tools_.health, now, settings_.port);
+  walk_.emplace(*route_, tools_.dice, tools_.health, now);
   fetch_content();
-  try_host();
+  try_next_host();
 }
 
-void Courier::try_host() {
+void Courier::try_next_host() {
   const auto now = tools_.clock.now();
-  const Candidate* candidate = walk_->current();
   if (finishing_) {
     tools_.desk.put_back(*std::exchange(work_, std::nullopt));
     leave(Scheduler::Gone::closed);
     return;
   }
-  if (candidate == nullptr) {
+  const auto candidate = walk_->next();
+  if (!candidate) {
+    const auto summary = walk_->summary();
     auto outcome = std::make_shared<spool::Outcome>(
-        transport::verdict(walk_->trouble(), walk_->peer(), walk_->every_host_refused(), now.wall));
+        transport::verdict(summary.trouble, summary.peer, summary.every_host_refused, now.wall));
     tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome, since(began_, now.mono));
     leave(Scheduler::Gone::refused, std::move(outcome));
     return;
@@ -78,20 +79,19 @@ void Courier::try_host() {
   rearm();
 }
 
-void Courier::unreachable(std::string_view why) {
+void Courier::host_failed(const Trouble& trouble) {
   connect_deadline_.reset();
+  client_.reset();
   channel_.reset();
-  walk_->unreachable(why, tools_.health, tools_.clock.now().mono);
-  try_host();
+  walk_->failed(trouble, peer_, tools_.clock.now().mono);
+  try_next_host();
 }
 
 void Courier::connected() {
-  const auto now = tools_.clock.now().mono;
   connect_deadline_.reset();
-  walk_->reached(tools_.health);
   auto config = settings_.client;
-  config.allow_pipelining = tools_.health.may_pipeline(peer_.host, now);
-  client_.emplace(std::move(config), now);
+  config.allow_pipelining = !tools_.health.pipelining_broken(peer_.host);
+  client_.emplace(std::move(config), tools_.clock.now().mono);
   advance();
 }
 
@@ -113,14 +113,14 @@ void Courier::closed(std::string_view why, bool local) {
     leave(Scheduler::Gone::closed);
     return;
   }
-  unreachable(why);
+  host_failed({Trouble::Kind::lost, Stage::connect, std::nullopt, std::string(why)});
 }
 
 void Courier::advance() {
   while (client_ && !over_) {
     auto event = client_->next_event();
     if (!event) break;
-    if (event->pipelining_broken) tools_.health.pipelining_broken(peer_.host, tools_.clock.now().mono);
+    if (event->pipelining_broken) tools_.health.remember_broken_pipelining(peer_.host, tools_.clock.now().mono);
     switch (event->kind) {
     case Event::Kind::ready: ready(); break;
     case Event::Kind::send_content:
@@ -140,6 +140,7 @@ void Courier::ready() {
     const auto now = tools_.clock.now().mono;
     established_ = true;
     opening_ = since(began_, now);
+    walk_->succeeded(now);
     tools_.desk.established(session_);
   }
   if (finishing_ && !work_)
@@ -295,10 +296,7 @@ void Courier::settle(std::vector<RecipientResult> results) {
 
 void Courier::session_closed(const Trouble& trouble) {
   if (!established_) { // this host won't have us: the next one
-    client_.reset();
-    channel_.reset();
-    walk_->failed(trouble);
-    try_host();
+    host_failed(trouble);
     return;
   }
   flush();

@@ -77,8 +77,8 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void drained() override;
   void closed(std::string_view why, bool local) override;
 
-  void try_host();
-  void unreachable(std::string_view why);
+  void try_next_host();
+  void host_failed(const transport::Trouble& trouble);
   void advance();
   void ready();
   void begin_transaction();
