@@ -1,0 +1,1 @@
+bulkmail_fuzz(dns_packet bulkmail_resolver)
