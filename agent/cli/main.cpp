@@ -15,9 +15,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bulkmail::agent {
@@ -60,7 +62,7 @@ struct CommandLine {
 
 CommandLine::CommandLine() {
   app.name("bulkmail");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", "bulkmail " BULKMAIL_VERSION);
   app.add_option("--config", source.file, "The configuration file")->type_name("FILE");
   app.add_option("--spool", source.spool, "The spool directory")->type_name("DIR");
@@ -86,7 +88,9 @@ CommandLine::CommandLine() {
       ->type_name("SENDER");
   submit_command->add_option("--id", submit.id, "The message's id; submitting it again is a no-op");
   submit_command->add_flag("--bsmtp", submit.bsmtp, "Standard input is any number of BSMTP transactions");
-  submit_command->add_option("recipients", submit.recipients, "The envelope's recipients");
+  // Taken as they are: CLI11 would make two of "[a,b]".
+  submit_command->add_option("recipients", submit.recipients, "The envelope's recipients")
+      ->allow_extra_args(false);
 
   check_command = command("check", "Reads the configuration and says all that is wrong");
 
@@ -140,9 +144,29 @@ int perform(CommandLine& line) {
   return ping(config);
 }
 
+// A sender may begin with a hyphen, and what follows -f is never an option.
+void join_sender(std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
+    if (arguments[i] != "-f" || !arguments[i + 1].starts_with('-')) continue;
+    arguments[i] += arguments[i + 1];
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+  }
+}
+
+// What stands behind "--" are recipients as they are: CLI11 would make two of "[a,b]".
+std::vector<std::string> take_tail(std::vector<std::string>& arguments) {
+  const auto mark = std::ranges::find(arguments, "--");
+  if (mark == arguments.end()) return {};
+  std::vector<std::string> tail(mark + 1, arguments.end());
+  arguments.erase(mark, arguments.end());
+  return tail;
+}
+
 int run_command_line(std::vector<std::string> arguments) {
   CommandLine line;
+  const auto tail = take_tail(arguments);
   try {
+    join_sender(arguments);
     std::ranges::reverse(arguments); // as CLI11 takes them
     line.app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
@@ -151,6 +175,12 @@ int run_command_line(std::vector<std::string> arguments) {
     return complain(EX_USAGE,
                     {fmt::format("bulkmail: {}", error.what()), "Run with --help for more information."});
   }
+  if (line.submit_command->parsed())
+    line.submit.recipients.insert(line.submit.recipients.end(), tail.begin(), tail.end());
+  else if (!tail.empty())
+    return complain(EX_USAGE, {"bulkmail: only submit takes anything behind --"});
+  if (line.app.get_subcommands().empty())
+    return complain(EX_USAGE, {"bulkmail: what is to be done? Run with --help for the commands."});
   return perform(line);
 }
 
