@@ -68,13 +68,15 @@ Claimer::Trial Claimer::try_to_take(const std::string& name, Wall now) {
   if (waiting_.still_incomplete(name, stamp_of(*found)))
     if (auto wait = waiting_.incomplete(name, stamp_of(*found), now)) return std::move(*wait);
 
-  const auto handling = mark().handle(path);
   const auto file = disk_.open_read(path);
   if (!file) return not_taken(name, file.error(), now);
   const auto info = (*file)->info();
   if (!info) return trouble(info.error(), now);
   const Stamp stamp = stamp_of(*info);
-  auto drop = parse_drop(**file, info->size);
+  auto drop = [&] {
+    const auto handling = mark().handle(path);
+    return parse_drop(**file, info->size);
+  }();
   if (drop) return take(name, std::move(*drop), stamp, now);
 
   DropProblem& problem = drop.error();

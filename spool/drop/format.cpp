@@ -185,7 +185,7 @@ class DropParser {
       }
       if (window_.fill()) continue;
       if (window_.failure()) return std::unexpected(unreadable(*window_.failure()));
-      scan.add(unread.substr(before)); // for its lines
+      scan.add(window_.unread().substr(before)); // for its lines
       return std::unexpected(DropProblem{DropProblem::Kind::incomplete, "truncated",
                                          "the file ends within the message: its final dot is missing",
                                          lines_.number() + scan.lines()});
@@ -214,8 +214,9 @@ class DropParser {
     }
     if (window_.failure()) return std::unexpected(unreadable(*window_.failure()));
     const std::string_view rest = window_.unread();
-    if (rest.empty() || equal_without_case(rest, quit) || equal_without_case(rest, wanted)) return {};
-    if (rest.size() < wanted.size() && may_become(rest, wanted))
+    const bool fits = starts_without_case(wanted, rest);
+    if (rest.empty() || (fits && rest.size() >= quit.size())) return {};
+    if (fits)
       return std::unexpected(DropProblem{DropProblem::Kind::incomplete, "truncated",
                                          "the file ends within its QUIT line", line});
     const bool behind = starts_without_case(rest, wanted);

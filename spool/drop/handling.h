@@ -37,7 +37,8 @@ class HandlingMark {
       mark_.write_current(path_);
     }
 
-    ~Scope() {
+    // A simulated disk stops the program by an exception, which may well be here.
+    ~Scope() noexcept(false) {
       mark_.write_current({});
       mark_.settled(path_);
     }

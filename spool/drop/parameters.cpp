@@ -198,14 +198,14 @@ PathAndRest split_path(std::string_view text) {
     const std::size_t end = std::min(find_unquoted(text, ' '), text.size());
     return {text.substr(0, end), text.substr(end)};
   }
-  text.remove_prefix(1);
   std::size_t close = find_unquoted(text, '>');
   if (close == text.npos || (close + 1 < text.size() && text[close + 1] != ' ')) {
     // Malformed. It goes as far as a bracket that looks like its end, so that it fails alone.
-    close = std::min(text.find("> "), text.size());
-    if (close == text.size() && text.ends_with('>')) --close;
+    close = text.find("> ");
+    if (close == text.npos && text.ends_with('>')) close = text.size() - 1;
+    if (close == text.npos) return {text, {}};
   }
-  return {text.substr(0, close), text.substr(std::min(close + 1, text.size()))};
+  return {text.substr(1, close - 1), text.substr(close + 1)};
 }
 
 std::expected<void, ParameterProblem> take_mail_parameters(std::string_view text, Envelope& envelope) {
