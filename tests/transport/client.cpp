@@ -298,6 +298,19 @@ TEST_CASE("client: after its end a session takes nothing and answers everybody")
   CHECK(bench.sent.empty());
 }
 
+TEST_CASE("client: nothing follows a QUIT") {
+  Bench bench;
+  bench.hears(greeting);
+  bench.hears(pipelining);
+  bench.client.quit(bench.now);
+  bench.pump();
+  bench.starts(1);
+  CHECK(bench.sent.empty());
+  CHECK(bench.results().front().kind == RecipientResult::Kind::lost);
+  bench.hears("221 Bye\r\n");
+  CHECK(bench.closed());
+}
+
 TEST_CASE("client: a transaction without recipients is answered at once") {
   Bench bench;
   bench.hears(greeting);

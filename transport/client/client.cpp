@@ -88,8 +88,8 @@ void Client::start(Transaction transaction, Monotonic now) {
   content_ = Content::none;
   flight_answered_ = false;
   active_ = true;
-  if (closed_) {
-    decide_open(answer(Kind::lost, Stage::mail, {}, "the session is closed"));
+  if (closed_ || unanswered()) { // nothing may follow a QUIT
+    decide_open(answer(Kind::lost, Stage::mail, {}, "the session is closing"));
     return settle();
   }
   if (parser_.begun()) return out_of_step(Stage::mail, unasked);
@@ -379,7 +379,7 @@ void Client::settle() {
   content_ = Content::none;
   ++transactions_;
   events_.push_back({.kind = Event::Kind::settled, .results = std::move(results_), .trouble = {}});
-  if (closed_) return;
+  if (closed_ || unanswered()) return;
   if (transactions_ >= config_.messages_per_connection) quit_wanted_ = true;
   become_ready();
 }

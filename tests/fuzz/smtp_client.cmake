@@ -1,0 +1,1 @@
+bulkmail_fuzz(smtp_client bulkmail_transport)

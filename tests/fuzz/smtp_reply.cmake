@@ -1,0 +1,1 @@
+bulkmail_fuzz(smtp_reply bulkmail_transport)
