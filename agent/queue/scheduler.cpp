@@ -455,7 +455,7 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
     domain.route = std::make_shared<const resolver::Route>(std::move(*answer));
     domain.lane = &s.sites.join(domain.route);
     domain.state = State::routed;
-    if (domain.waiting > 0) domain.fresh_until = now + freshness;
+    if (domain.waiting > 0) domain.fresh_until = domain.turn_kept ? Monotonic::max() : now + freshness;
   } else if (domain.waiting > 0) {
     domain.failure = std::make_shared<const resolver::RouteFailure>(std::move(answer.error()));
     domain.state = State::unroutable;

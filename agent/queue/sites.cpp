@@ -11,6 +11,10 @@ namespace {
 // A Site that is down is left alone for so long at least, whatever is due.
 constexpr std::chrono::seconds shortest_hold{1};
 
+// A session that ended before it could reach anyone had a local cause, such as no descriptor being left: the next one would
+// end likewise. Those that are open go on.
+constexpr std::chrono::seconds opening_rest{1};
+
 } // namespace
 
 Sites::Sites(const SchedulerConfig& config)
@@ -165,6 +169,7 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
   Lane& lane = *session.lane;
   Site& site = *lane.site;
   const bool was_closing = session.state == Session::State::closing;
+  if (!refused && session.state == Session::State::opening) no_opening_until_ = now + opening_rest;
   session.Link<OfLane>::unlink();
   session.Link<OfAll>::unlink();
   switch (session.state) {
@@ -223,6 +228,7 @@ void Sites::end_hold(Site& site) {
 }
 
 void Sites::end_holds(Monotonic now) {
+  if (no_opening_until_ && *no_opening_until_ <= now) no_opening_until_.reset();
   while (!holds_.empty() && holds_.top_key() <= now) end_hold(holds_.top());
 }
 
@@ -231,7 +237,7 @@ void Sites::end_all_holds() {
 }
 
 Lane* Sites::to_open() const {
-  if (!places_.room()) return nullptr;
+  if (!places_.room() || no_opening_until_) return nullptr;
   Site* site = places_.next();
   return site == nullptr ? nullptr : &site->wanting.front();
 }
@@ -243,7 +249,7 @@ Session* Sites::too_idle(Monotonic now) const {
 }
 
 Session* Sites::to_yield() const {
-  if (places_.room() || places_.next() == nullptr) return nullptr;
+  if (places_.room() || places_.next() == nullptr || no_opening_until_) return nullptr;
   return idle_sessions_.first();
 }
 
@@ -253,9 +259,10 @@ bool Sites::too_many(const Session& session) const {
 }
 
 std::optional<Monotonic> Sites::wake_at() const {
-  std::optional<Monotonic> at;
-  if (!idle_sessions_.empty()) at = idle_sessions_.front().idle_since + idle_;
-  if (!holds_.empty()) at = std::min(at.value_or(Monotonic::max()), holds_.top_key());
+  std::optional<Monotonic> at = no_opening_until_;
+  const auto consider = [&](Monotonic other) { at = std::min(at.value_or(other), other); };
+  if (!idle_sessions_.empty()) consider(idle_sessions_.front().idle_since + idle_);
+  if (!holds_.empty()) consider(holds_.top_key());
   return at;
 }
 

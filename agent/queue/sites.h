@@ -62,11 +62,11 @@ class Sites {
 
   [[nodiscard]] const Places& places() const { return places_; }
 
-  void end_holds(Monotonic now);
+  void end_holds(Monotonic now); // those whose time has come
   void end_hold(Site& site);
   void end_all_holds();
 
-  [[nodiscard]] std::optional<Monotonic> wake_at() const; // idle deadlines and holds
+  [[nodiscard]] std::optional<Monotonic> wake_at() const; // idle deadlines, holds and the like
 
   [[nodiscard]] std::uint32_t idle() const { return idle_count_; }
 
@@ -85,6 +85,7 @@ class Sites {
   std::unordered_map<LaneKey, Lane, LaneKeyHash> lanes_;
   std::unordered_map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;
+  std::optional<Monotonic> no_opening_until_;
   List<Lane> servable_, down_, unused_;
   List<Session, OfAll> idle_sessions_; // the longest idle first
   std::uint32_t idle_count_ = 0, closing_count_ = 0;

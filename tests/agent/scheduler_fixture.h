@@ -1,0 +1,146 @@
+// What the scheduler's tests share: messages, routes and a scheduler with a clock that one turns by hand.
+#pragma once
+
+#include "agent/queue/scheduler.h"
+#include "spool/message.h"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bulkmail::agent::test {
+
+using namespace std::chrono_literals;
+
+class SeededDice : public Dice {
+ public:
+  explicit SeededDice(std::uint64_t seed) : state_(seed) {}
+
+  std::uint64_t next() override { // splitmix64
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15ULL;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+inline std::unique_ptr<spool::Message>
+make_message(std::uint64_t number, const std::vector<std::string>& recipients, bool verp = false) {
+  spool::EnvelopeBuilder builder;
+  builder.sender("list@example.org");
+  for (const auto& address : recipients) builder.recipient(address);
+  if (verp) builder.envelope.verp = spool::Verp{};
+  spool::MessageFacts facts;
+  facts.number = number;
+  facts.id = fmt::format("m{}", number);
+  facts.envelope = builder.take();
+  return std::make_unique<spool::Message>(std::move(facts), Wall{});
+}
+
+// `count` recipients at one domain.
+inline std::vector<std::string> users(std::size_t count, const std::string& domain) {
+  std::vector<std::string> addresses;
+  for (std::size_t i = 0; i < count; ++i) addresses.push_back(fmt::format("u{}@{}", i, domain));
+  return addresses;
+}
+
+inline resolver::Route make_route(const std::string& domain, const std::string& host, Monotonic expires) {
+  resolver::Route route;
+  route.domain = domain;
+  route.hosts.push_back({host, 10, {*resolver::IpAddress::parse("192.0.2.1")}});
+  route.site = "10 " + host;
+  route.expires = expires;
+  return route;
+}
+
+constexpr Disposition done{Disposition::Kind::done, {}};
+constexpr Disposition again{Disposition::Kind::again, {}};
+
+inline Disposition delayed(Monotonic due) { return {Disposition::Kind::delayed, due}; }
+
+struct Fixture {
+  explicit Fixture(SchedulerConfig c = {}) : config(c), scheduler(config, dice) {}
+
+  SeededDice dice{1};
+  SchedulerConfig config;
+  Monotonic now = Monotonic{} + 1h;
+  std::vector<std::unique_ptr<spool::Message>> messages;
+  Scheduler scheduler;
+
+  spool::Message& add(const std::vector<std::string>& recipients, std::chrono::milliseconds life = 120h) {
+    messages.push_back(make_message(messages.size() + 1, recipients));
+    scheduler.add(*messages.back(), now + life, now);
+    return *messages.back();
+  }
+
+  // Answers each domain asked for: "x.host" lives at the mail host named behind its first dot.
+  std::vector<std::string> route_all(std::chrono::milliseconds ttl = 1h) {
+    std::vector<std::string> asked;
+    while (auto domain = scheduler.next_wanted()) {
+      asked.push_back(*domain);
+      scheduler.route_found(*domain, make_route(*domain, domain->substr(domain->find('.') + 1), now + ttl),
+                            now);
+    }
+    return asked;
+  }
+
+  std::optional<Work> work() { return scheduler.next_work(now); }
+
+  std::vector<Work> all_work() {
+    std::vector<Work> all;
+    while (auto next = work()) all.push_back(std::move(*next));
+    return all;
+  }
+
+  // The only thing there is to do.
+  Work the_work() {
+    auto all = all_work();
+    REQUIRE(all.size() == 1);
+    return std::move(all.front());
+  }
+
+  void settle(const Work& work, Disposition disposition) {
+    const std::vector<Disposition> alike(work.recipients.size(), disposition);
+    scheduler.settle(work.attempt, alike, now);
+  }
+
+  // A transaction over an open or new session went well.
+  void complete(const Work& work) {
+    if (work.kind == Work::Kind::open) scheduler.session_established(work.session, now);
+    settle(work, done);
+    scheduler.session_free(work.session, now);
+  }
+
+  // A session could not be opened.
+  void refuse(const Work& work, Monotonic due) {
+    settle(work, delayed(due));
+    scheduler.session_gone(work.session, Scheduler::Gone::refused, no_answer(), now);
+  }
+
+  static std::shared_ptr<const spool::Outcome> no_answer() {
+    spool::Outcome outcome;
+    outcome.action = spool::Action::delayed;
+    outcome.diagnostic_code = "x-bulkmail; connect timed out";
+    return std::make_shared<const spool::Outcome>(outcome);
+  }
+
+  std::uint64_t known() const {
+    const auto load = scheduler.load();
+    return load.ready + load.delayed + load.resolving + load.in_attempt;
+  }
+};
+
+inline std::size_t count_of(const std::vector<Work>& all, Work::Kind kind) {
+  return static_cast<std::size_t>(std::ranges::count(all, kind, &Work::kind));
+}
+
+} // namespace bulkmail::agent::test
