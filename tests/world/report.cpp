@@ -35,6 +35,44 @@ std::string cause_of(const Json& recipient) {
 struct Cause {
   std::string action, status, source, text;
   auto operator<=>(const Cause&) const = default;
+
+  [[nodiscard]] int rank() const {
+    return action == "relayed" || action == "delivered" ? 0 : action == "failed" ? 1 : 2;
+  }
+};
+
+// "2026-11-23T20:50:05.123Z" in milliseconds of its day; a report spans no midnight but by accident, so callers take
+// the difference modulo a day.
+std::optional<std::int64_t> time_of_day(const std::string& date) {
+  int hours = 0, minutes = 0, seconds = 0, thousandths = 0;
+  if (std::sscanf(date.c_str(), "%*d-%*d-%*dT%d:%d:%d.%d", &hours, &minutes, &seconds, &thousandths) != 4)
+    return std::nullopt;
+  return ((hours * 60LL + minutes) * 60 + seconds) * 1000 + thousandths;
+}
+
+// How fast it went while nobody made us wait: those who were relayed at the first attempt.
+struct FirstAttempts {
+  std::vector<std::int64_t> times; // of day, ms
+
+  void add(const Json& recipient) {
+    if (member(recipient, "action") != "relayed" || recipient.value("attempts", 0) != 1) return;
+    if (const auto time = time_of_day(member(recipient, "last_attempt_date"))) times.push_back(*time);
+  }
+
+  void print(const std::string& arrival_date) {
+    constexpr std::int64_t day = 86'400'000;
+    const auto arrival = time_of_day(arrival_date);
+    if (!arrival || times.empty()) return;
+    for (auto& time : times) time = (time - *arrival + day) % day;
+    std::ranges::sort(times);
+    // The slowest tenth waited for hosts that made it wait.
+    const auto count = (times.size() * 9 + 9) / 10;
+    const auto took = std::max<std::int64_t>(times[count - 1], 1);
+    fmt::print("\n  Throughput: {} recipients relayed at the first attempt, nine tenths of them within {} ms "
+               "of arrival: "
+               "{} a second\n",
+               times.size(), took, static_cast<std::int64_t>(count) * 1000 / took);
+  }
 };
 
 } // namespace
@@ -53,20 +91,21 @@ bool report(const std::string& status_file) {
   const auto status = read_status(status_file);
   if (!status) return false;
   std::map<Cause, std::size_t> causes;
-  for (const auto& recipient : (*status)["recipients"])
+  FirstAttempts first;
+  for (const auto& recipient : (*status)["recipients"]) {
     ++causes[{member(recipient, "action"), member(recipient, "status"), member(recipient, "source"),
               cause_of(recipient)}];
+    first.add(recipient);
+  }
   std::vector<std::pair<Cause, std::size_t>> rows(causes.begin(), causes.end());
   std::ranges::sort(rows, [](const auto& a, const auto& b) {
-    const auto rank = [](const auto& row) {
-      return row.first.action == "relayed" ? 0 : row.first.action == "failed" ? 1 : 2;
-    };
-    return std::tuple(rank(a), b.second, a.first) < std::tuple(rank(b), a.second, b.first);
+    return std::tuple(a.first.rank(), b.second, a.first) < std::tuple(b.first.rank(), a.second, b.first);
   });
-  fmt::print("  {:<10} {:>10}  {:<7} {:<8} {}\n", "outcome", "recipients", "status", "source", "cause");
+  fmt::print("  {:<8} {:>10}  {:<6}  {:<7}  {}\n", "outcome", "recipients", "status", "source", "cause");
   for (const auto& [cause, count] : rows)
-    fmt::print("  {:<10} {:>10}  {:<7} {:<8} {:.70}\n", cause.action, count, cause.status, cause.source,
+    fmt::print("  {:<8} {:>10}  {:<6}  {:<7}  {:.80}\n", cause.action, count, cause.status, cause.source,
                cause.text);
+  first.print(member(*status, "arrival_date"));
   return true;
 }
 
