@@ -1,0 +1,1 @@
+bulkmail_fuzz(drop bulkmail_spool)
