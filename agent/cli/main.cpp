@@ -88,9 +88,7 @@ CommandLine::CommandLine() {
       ->type_name("SENDER");
   submit_command->add_option("--id", submit.id, "The message's id; submitting it again is a no-op");
   submit_command->add_flag("--bsmtp", submit.bsmtp, "Standard input is any number of BSMTP transactions");
-  // Taken as they are: CLI11 would make two of "[a,b]".
-  submit_command->add_option("recipients", submit.recipients, "The envelope's recipients")
-      ->allow_extra_args(false);
+  submit_command->add_option("recipients", submit.recipients, "The envelope's recipients");
 
   check_command = command("check", "Reads the configuration and says all that is wrong");
 

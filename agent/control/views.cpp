@@ -32,7 +32,9 @@ std::string text(const json& object, const char* name) { return text(member(obje
 
 std::uint64_t number(const json& object, const char* name) {
   const json& value = member(object, name);
-  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+  return value.is_number_integer()
+             ? static_cast<std::uint64_t>(std::max<std::int64_t>(value.get<std::int64_t>(), 0))
+             : 0;
 }
 
 // "2026-11-23T20:50:05.123Z" as every date of ours is written; parts of a second are left out.

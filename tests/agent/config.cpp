@@ -1,0 +1,289 @@
+// The configuration: what is read, what is judged and how it is told, and that the documentation says the same.
+#include "agent/config/config.h"
+
+#include "agent/config/keys.h"
+#include "agent/config/units.h"
+
+#include <catch2/catch.hpp>
+
+#include <fstream>
+#include <sstream>
+
+using namespace bulkmail::agent;
+using bulkmail::milliseconds;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The whole example of the documentation, every key off its default.
+constexpr std::string_view everything = R"(
+hostname = "relay.example"
+stop_timeout = "1m"
+user = "mail"
+group = "mail"
+[spool]
+path = "/srv/spool"
+rescan = "1s"
+[status]
+detail = "failures"
+interval = "500ms"
+keep = "1d"
+files = "failed"
+[results]
+rotate = "1MiB"
+keep = "2d"
+[listen]
+lmtp = ""
+lmtp_group = "postfix"
+[resolver]
+servers = ["127.0.0.1:5353", "[::1]:53", "192.0.2.1"]
+timeout = "1s"
+attempts = 2
+[smtp]
+port = 2525
+connections = 10
+connections_per_site = 2
+idle = "0s"
+recipients_per_transaction = 50
+messages_per_connection = 5
+private_targets = "allow"
+eight_bit = "fail"
+timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
+[retry]
+schedule = ["100ms", "1h20m"]
+expire = "1h"
+indeterminate = "stop"
+[log]
+level = "debug"
+format = "json"
+target = "/var/log/bulkmail.log"
+)";
+
+std::vector<std::string> errors_of(std::string_view text, const std::vector<Override>& overrides = {}) {
+  const auto config = load_config(text, "b.toml", overrides);
+  REQUIRE_FALSE(config);
+  std::vector<std::string> lines;
+  for (const auto& error : config.error()) lines.push_back(error.to_string());
+  return lines;
+}
+
+std::vector<Override> sets(std::initializer_list<std::string_view> texts) {
+  std::vector<Override> all;
+  for (const auto text : texts) all.push_back(Override::parse(text).value());
+  return all;
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+} // namespace
+
+TEST_CASE("an empty configuration is the defaults with this host's name") {
+  const auto config = load_config("", "b.toml", {}, "me.example");
+  REQUIRE(config);
+  CHECK(config->hostname == "me.example");
+  CHECK(config->smtp.port == 25);
+  CHECK(config->smtp.timeouts.end_of_data == 10min);
+  CHECK(config->retry.schedule == std::vector<milliseconds>{5min, 10min, 20min, 40min, 80min, 160min, 4h});
+  CHECK(config->lmtp_socket() == "/var/spool/bulkmail/lmtp.sock");
+}
+
+TEST_CASE("every key is read into its own place") {
+  const auto config = load_config(everything, "b.toml");
+  REQUIRE(config);
+  const Config defaults;
+  for (const Key& key : all_keys()) {
+    INFO(key.name);
+    CHECK(key.show(*config) != key.show(defaults));
+  }
+  CHECK(config->stop_timeout == 1min);
+  CHECK(config->results.rotate == 1U << 20);
+  REQUIRE(config->resolver.servers.size() == 3);
+  CHECK(config->resolver.servers[1].to_string() == "[::1]:53");
+  CHECK(config->resolver.servers[2].port == 53);
+  CHECK(config->smtp.eight_bit == Config::Smtp::EightBit::fail);
+  CHECK(config->smtp.timeouts.quit == 10ms);
+  CHECK(config->retry.schedule == std::vector<milliseconds>{100ms, 80min});
+  CHECK(config->retry.indeterminate == Config::Retry::Indeterminate::stop);
+  CHECK(config->lmtp_socket().empty());
+}
+
+TEST_CASE("what a key shows reads as the same value") {
+  const Config defaults;
+  std::vector<Override> overrides;
+  for (const Key& key : all_keys())
+    if (key.name != "hostname") overrides.push_back({std::string(key.name), key.show(defaults)});
+  const auto config = load_config(everything, "b.toml", overrides);
+  REQUIRE(config);
+  for (const Key& key : all_keys())
+    if (key.name != "hostname") CHECK(key.show(*config) == key.show(defaults));
+}
+
+TEST_CASE("all that is wrong is told at once, from the top down, with line and column") {
+  const auto errors = errors_of(R"(hostnam = "x"
+stop_timeout = 30
+[status]
+keep = "two days"
+[smtp]
+port = 70000
+conections = 5
+timeouts = { ehlo = "5m", helo = "5m" }
+[resolver]
+servers = ["127.0.0.1:53", "name.example"]
+)");
+  CHECK(errors ==
+        std::vector<std::string>{
+            "b.toml:1:1: unknown key hostnam; the nearest known one is hostname",
+            "b.toml:2:16: stop_timeout must be a duration such as \"30s\", not a whole number",
+            "b.toml:4:8: status.keep \"two days\" is no duration: write whole numbers with d, h, m, s, ms, "
+            "such as \"1h20m\"",
+            "b.toml:6:8: smtp.port must be from 1 to 65535, not 70000",
+            "b.toml:7:1: unknown key smtp.conections; the nearest known one is smtp.connections",
+            "b.toml:8:27: unknown key smtp.timeouts.helo; the nearest known one is smtp.timeouts.ehlo",
+            "b.toml:10:11: resolver.servers item 2 \"name.example\" is no address: write \"127.0.0.1:53\" or "
+            "\"[::1]:53\"",
+        });
+}
+
+TEST_CASE("a key of a feature still to come is told apart from a mistyped one") {
+  for (const std::string_view text :
+       {"[smtp]\ntls = \"off\"", "[smtp]\ndane = true", "[[route]]\nmatch = [\"x\"]", "[listen]\nsmtp = \"\"",
+        "[retry]\ndsn = \"auto\"", "[smtp]\ntimeouts = { tls = \"1m\" }"}) {
+    const auto errors = errors_of(text);
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors[0], Catch::EndsWith("is not in this version"));
+  }
+}
+
+TEST_CASE("a right name in a wrong place is suggested, and a section by its own name") {
+  CHECK_THAT(errors_of("connections = 5").at(0),
+             Catch::EndsWith("the nearest known one is smtp.connections"));
+  CHECK_THAT(errors_of("[smpt]\nport = 1").at(0),
+             Catch::EndsWith("unknown section smpt; the nearest known one is smtp"));
+  CHECK_THAT(errors_of("smtp = 1").at(0), Catch::EndsWith("smtp is a section: its keys stand under [smtp]"));
+  CHECK_THAT(errors_of("[[smtp]]\nport = 1").at(0), Catch::Contains("smtp is a section"));
+  CHECK_THAT(errors_of("[hostname]\nx = 1").at(0), Catch::Contains("hostname must be text, not a table"));
+}
+
+TEST_CASE("what is no TOML is told with its place") {
+  CHECK_THAT(errors_of("[smtp]\nport = = 5").at(0), Catch::StartsWith("b.toml:2:8: "));
+  CHECK(errors_of("[smtp]\nport = 25\nport = 26").size() == 1);
+  CHECK(errors_of(std::string_view("a = \"\xff\"")).size() == 1);
+}
+
+TEST_CASE("values out of reach are refused") {
+  for (const std::string_view text : {"[smtp]\nport = 0",
+                                      "[smtp]\nconnections = -1",
+                                      "[smtp]\nport = 25.0",
+                                      "[smtp]\nport = \"25\"",
+                                      "[retry]\nschedule = []",
+                                      "[retry]\nschedule = [\"0s\"]",
+                                      "[retry]\nschedule = \"5m\"",
+                                      "[spool]\npath = \"\"",
+                                      "[spool]\nrescan = \"1ms\"",
+                                      "[results]\nrotate = \"64\"",
+                                      "[results]\nrotate = \"1B\"",
+                                      "[listen]\nlmtp = \"lmtp.sock\"",
+                                      "[listen]\nlmtp = \"unix:\"",
+                                      "[log]\nlevel = \"loud\"",
+                                      "[log]\nlevel = 3",
+                                      "[smtp]\neight_bit = \"convert\"",
+                                      "hostname = \"a b\"",
+                                      "hostname = \"\"",
+                                      "hostname = \"a\\r\\nb\"",
+                                      "user = 1979-05-27",
+                                      "[resolver]\nservers = [\"127.0.0.1:0\"]"}) {
+    INFO(text);
+    CHECK(errors_of(text).size() == 1);
+  }
+}
+
+TEST_CASE("an override is a TOML value, or else text as it stands") {
+  const auto config =
+      load_config("[smtp]\nport = 26\nidle = \"1s\"", "b.toml",
+                  sets({"smtp.port=2525", "stop_timeout=2s", "log.level=\"error\"",
+                        "listen.lmtp=", "retry.schedule=[\"1s\", \"2s\"]", "smtp.timeouts={ ehlo = \"1s\" }",
+                        "spool.path=/a=b c", "smtp.port=2526"}));
+  REQUIRE(config);
+  CHECK(config->smtp.port == 2526);
+  CHECK(config->smtp.idle == 1s);
+  CHECK(config->stop_timeout == 2s);
+  CHECK(config->log.level == Config::Log::Level::error);
+  CHECK(config->listen.lmtp.empty());
+  CHECK(config->retry.schedule.size() == 2);
+  CHECK(config->smtp.timeouts.ehlo == 1s);
+  CHECK(config->smtp.timeouts.mail == 5min);
+  CHECK(config->spool.path == "/a=b c");
+}
+
+TEST_CASE("a wrong override is an error without a place") {
+  CHECK(errors_of("", sets({"smtp.prt=25"})) ==
+        std::vector<std::string>{"--set: unknown key smtp.prt; the nearest known one is smtp.port"});
+  CHECK(errors_of("", sets({"smtp.port=x"})) ==
+        std::vector<std::string>{"--set: smtp.port must be a whole number, not text"});
+  CHECK(errors_of("", sets({"smtp.tls=off"})) ==
+        std::vector<std::string>{"--set: smtp.tls is not in this version"});
+  CHECK(errors_of("", sets({"smtp=1"})).size() == 1);
+  CHECK(errors_of("x = 1", sets({"y=2"})).at(0).starts_with("b.toml:1:1:"));
+  CHECK_FALSE(Override::parse("smtp.port"));
+  CHECK_FALSE(Override::parse("=1"));
+}
+
+TEST_CASE("an override cannot smuggle in a second key") {
+  CHECK(errors_of("", sets({"smtp.port=25\nhostname = \"x\""})).size() == 1);
+}
+
+TEST_CASE("a verbatim override is never read as TOML") {
+  const std::vector<Override> overrides{{"spool.path", "\"quoted\"", true}};
+  CHECK(load_config("", "b.toml", overrides)->spool.path == "\"quoted\"");
+}
+
+TEST_CASE("durations are whole numbers with units, largest first") {
+  CHECK(parse_duration("500ms") == 500ms);
+  CHECK(parse_duration("1h20m") == 80min);
+  CHECK(parse_duration("4d") == 96h);
+  CHECK(parse_duration("1d2h3m4s5ms") == 24h + 2h + 3min + 4s + 5ms);
+  CHECK(parse_duration("0s") == 0s);
+  CHECK(parse_duration("90m") == 90min);
+  for (const std::string_view wrong :
+       {"", "5", "s", "5 m", "-5s", "+5s", "1.5h", "20m1h", "1s1s", "5min", "5S", "1m ",
+        "99999999999999999999s", "36501d", "18446744073709551615ms"}) {
+    INFO(wrong);
+    CHECK_FALSE(parse_duration(wrong));
+  }
+  for (const auto duration : {0ms, 1ms, 1001ms, 80min + 0ms, 96h + 0ms, 25h + 1ms})
+    CHECK(parse_duration(format_duration(duration)) == duration);
+}
+
+TEST_CASE("sizes are whole numbers with binary units") {
+  CHECK(parse_size("64MiB") == 64U << 20);
+  CHECK(parse_size("1B") == 1);
+  for (const std::string_view wrong :
+       {"", "64", "64MB", "MiB", "1.5GiB", "-1B", "1MiB1KiB", "99999999999TiB"}) {
+    INFO(wrong);
+    CHECK_FALSE(parse_size(wrong));
+  }
+  for (const std::uint64_t size : {0ULL, 1ULL, 1023ULL, 1536ULL, 64ULL << 20})
+    CHECK(parse_size(format_size(size)) == size);
+}
+
+TEST_CASE("the documentation has a row for each key as the table has it, and no other") {
+  const auto text = read_text(TEST_SOURCE_DIR "/../../docs/configuration.md");
+  const Config defaults;
+  std::size_t rows = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) rows += line.starts_with("| `") ? 1 : 0;
+  CHECK(rows == all_keys().size());
+  for (const Key& key : all_keys()) {
+    const auto shown = key.name == "hostname" ? "" : "`" + key.show(defaults) + "`";
+    const auto row =
+        "| `" + std::string(key.name) + "` | " + key.type + " | " + shown + " | " + std::string(key.about) + " |";
+    INFO(row);
+    CHECK(text.find(row) != std::string::npos);
+  }
+}

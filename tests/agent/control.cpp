@@ -1,0 +1,125 @@
+// The admin socket's lines and what people read of them.
+#include "agent/control/frames.h"
+#include "agent/control/views.h"
+
+#include <catch2/catch.hpp>
+
+using namespace bulkmail;
+using namespace bulkmail::agent;
+using nlohmann::json;
+
+TEST_CASE("every request reads as it was written") {
+  for (const auto& request :
+       {Request{Request::Command::ping, {}, {}}, Request{Request::Command::flush, {}, {}},
+        Request{Request::Command::flush, "d1.example", {}}, Request{Request::Command::flush, {}, "news-1"},
+        Request{Request::Command::drain, {}, {}}, Request{Request::Command::queue, {}, {}},
+        Request{Request::Command::show, {}, "news-1"}}) {
+    const auto line = request.serialise();
+    CHECK(line.find('\n') == line.size() - 1);
+    const auto read = Request::parse(line);
+    REQUIRE(read);
+    CHECK(*read == request);
+  }
+}
+
+TEST_CASE("a line that is no request is answered with what is wrong") {
+  for (const std::string_view line : {"", "ping", "[]", "{}", "{\"command\":\"reboot\"}", "{\"command\":5}",
+                                      "{\"command\":\"show\"}", "{\"command\":\"flush\",\"domain\":5}",
+                                      "{\"command\":\"ping\"} x", "{\"command\":\"\xff\"}", "null"}) {
+    INFO(line);
+    const auto read = Request::parse(line);
+    REQUIRE_FALSE(read);
+    CHECK_FALSE(read.error().empty());
+    CHECK(Response::parse(Response::failure(read.error()).serialise())->error == read.error());
+  }
+  CHECK_FALSE(
+      Request::parse("{\"command\":\"flush\",\"domain\":\"" + std::string(Request::max_line, 'x') + "\"}"));
+  CHECK_FALSE(Request::parse(std::string(Request::max_line, '[')));
+}
+
+TEST_CASE("an answer reads as it was written, whatever bytes a peer's reply put into it") {
+  const auto answer = Response::success({{"last_reply", "451 \xff\n\x1b[31m"}});
+  const auto line = answer.serialise();
+  CHECK(line.find('\n') == line.size() - 1);
+  const auto read = Response::parse(line);
+  REQUIRE(read);
+  CHECK(read->ok);
+  CHECK(read->body["last_reply"].is_string());
+  CHECK(Response::parse(Response::success().serialise())->body.is_null());
+  for (const std::string_view wrong : {"", "{}", "[]", "{\"ok\":1}", "{\"ok\":false,\"error\":1}"})
+    CHECK_FALSE(Response::parse(wrong));
+}
+
+TEST_CASE("lines come out of a stream however it is cut, and one without end is not kept") {
+  LineBuffer lines(10);
+  CHECK(lines.feed("on"));
+  CHECK_FALSE(lines.next());
+  CHECK(lines.feed("e\ntwo\nthr"));
+  CHECK(lines.next() == "one");
+  CHECK(lines.next() == "two");
+  CHECK_FALSE(lines.next());
+  CHECK(lines.feed("ee\n\n"));
+  CHECK(lines.next() == "three");
+  CHECK(lines.next() == "");
+  CHECK(lines.feed("0123456789"));
+  CHECK_FALSE(lines.feed("0"));
+}
+
+TEST_CASE("the queue is shown as tables, and a reply's control characters never reach the terminal") {
+  const json queue{{"agent", {{"pid", 42}, {"version", "1.0"}, {"uptime_s", 3725}, {"sessions", 3}}},
+                   {"messages",
+                    {{{"id", "news-1"},
+                      {"sender", ""},
+                      {"size", 8192},
+                      {"arrival_date", "1970-01-01T00:00:00.500Z"},
+                      {"counts", {{"total", 10}, {"delayed", 2}, {"queued", 1}, {"failed", 4}}},
+                      {"next_attempt_date", "1970-01-02T01:00:00.000Z"}}}},
+                   {"sites",
+                    {{{"site", "10 mx.d1.example"},
+                      {"hosts", {"mx.d1.example", "mx2.d1.example"}},
+                      {"recipients", 3},
+                      {"sessions", 1},
+                      {"window", 5},
+                      {"next_attempt_date", nullptr},
+                      {"last_reply", "451 4.7.1 \x1b[31mred"}}}}};
+  const Wall now(std::chrono::hours(24));
+  CHECK(queue_view(queue, now) ==
+        "agent 42, version 1.0, up 1h2m, 3 sessions\n"
+        "\n"
+        "ID      AGE  SIZE  SENDER  NEXT   RECIPIENTS\n"
+        "news-1  1d   8192  <>      in 1h  3 of 10 waiting, 4 failed\n"
+        "\n"
+        "HOSTS                          WAITING  SESSIONS  NEXT  LAST REPLY\n"
+        "mx.d1.example, mx2.d1.example  3        1/5       -     451 4.7.1 \\x1B[31mred\n");
+}
+
+TEST_CASE("an answer without the expected fields is shown without them") {
+  const Wall now{};
+  CHECK_THAT(queue_view(json(), now), Catch::EndsWith("no message waits\n"));
+  CHECK_NOTHROW(
+      queue_view({{"messages", {1, "x", nullptr, json::object()}}, {"sites", {json::array()}}}, now));
+  CHECK_NOTHROW(message_view(json::array({1})));
+  CHECK_NOTHROW(message_view({{"recipients", {1}}, {"counts", "x"}, {"error", 5}}));
+}
+
+TEST_CASE("a message is shown with each recipient, a refused drop with its reason") {
+  const json status{{"id", "n"},
+                    {"sender", "s@x.example"},
+                    {"size", 5},
+                    {"arrival_date", "a"},
+                    {"expires", "e"},
+                    {"counts", {{"total", 1}, {"delayed", 1}}},
+                    {"recipients",
+                     {{{"final_recipient", "rfc822; a@d"},
+                       {"action", "delayed"},
+                       {"status", "4.4.3"},
+                       {"attempts", 2},
+                       {"remote_mta", nullptr},
+                       {"diagnostic_code", "x-bulkmail; no answer"}}}}};
+  const auto page = message_view(status);
+  CHECK_THAT(page, Catch::Contains("sender      s@x.example\n"));
+  CHECK_THAT(page, Catch::EndsWith("rfc822; a@d  delayed  4.4.3   2         -     x-bulkmail; no answer\n"));
+  CHECK(message_view(
+            {{"id", "b"}, {"error", {{"code", "truncated"}, {"text", "no final dot"}, {"line", 17}}}}) ==
+        "id       b\nrefused  no final dot (truncated)\nline     17\n");
+}
