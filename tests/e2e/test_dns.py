@@ -9,6 +9,7 @@ from harness.spool import only
 from harness.table import Row, Table
 from harness.world import simple
 
+GOOD = "127.1.0.1"
 MX = {"MX": ["10 mx.example"]}          # a good host that all rows may share
 DOUBT = ("delayed", r"4\.4\.3", "dns")
 GONE = ("failed", r"5\.4\.4", "dns")
@@ -33,13 +34,13 @@ ROWS = {
     "garbage delays": Row(DOUBT, names={"~": {"answer": "garbage"}}),
     "an answer later than every try delays": Row(DOUBT, names={"~": MX | {"slow": "5s"}}),
     "NXDOMAIN fails": Row(("failed", r"5\.1\.2", "dns"), names={"~": {"answer": "nxdomain"}}),
-    "without MX the domain's own address is used": Row("relayed", names={"~": {"A": "127.0.2.1"}}),
+    "without MX the domain's own address is used": Row("relayed", names={"~": {"A": GOOD}}),
     "neither MX nor address fails": Row(("failed", r"5\.(1\.2|4\.4)", "dns"), names={"~": {"TXT": "no mail here"}}),
-    "no MX and the address in doubt delays": Row(DOUBT, names={"~": {"A": "127.0.2.1", "when": [
+    "no MX and the address in doubt delays": Row(DOUBT, names={"~": {"A": GOOD, "when": [
         {"type": ["A", "AAAA"], "answer": "servfail"}]}}),
-    "the MX in doubt never falls back to the address": Row(DOUBT, names={"~": {"A": "127.0.2.1", "when": [
+    "the MX in doubt never falls back to the address": Row(DOUBT, names={"~": {"A": GOOD, "when": [
         {"type": "MX", "answer": "servfail"}]}}),
-    "a null MX fails": Row(("failed", r"5\.1\.10", "dns"), names={"~": {"MX": ["0 ."], "A": "127.0.2.1"}}),
+    "a null MX fails": Row(("failed", r"5\.1\.10", "dns"), names={"~": {"MX": ["0 ."], "A": GOOD}}),
     "mail hosts that do not exist fail": Row(GONE, names={"~": {"MX": ["10 gone1.~", "20 gone2.~"]}}),
     "a mail host without addresses fails": Row(GONE, names={"~": {"MX": ["10 bare.~"]}, "bare.~": {"TXT": "x"}}),
     "one mail host in doubt and the rest gone delays": Row(DOUBT, names={
@@ -64,8 +65,8 @@ ROWS = {
         "~": {"CNAME": "other.~"}, "other.~": {"CNAME": "~"}}),
     "a CNAME to a domain with MX is followed": Row("relayed", names={"~": {"CNAME": "real.~"}, "real.~": MX}),
     "an MX that is a CNAME is followed": Row("relayed", names={"~": {"MX": ["10 alias.~"]}, "alias.~": {"CNAME": "mx.example"}}),
-    "an MX that is an address literal is unusable": Row(("failed", r"5\.4\.4", "dns"), names={"~": {"MX": ["10 127.0.2.1"]}}),
-    "an MX that is an address literal is passed over": Row("relayed", names={"~": {"MX": ["10 127.0.2.1", "20 mx.example"]}}),
+    "an MX that is an address literal is unusable": Row(("failed", r"5\.4\.4", "dns"), names={"~": {"MX": ["10 127.1.0.1"]}}),
+    "an MX that is an address literal is passed over": Row("relayed", names={"~": {"MX": ["10 127.1.0.1", "20 mx.example"]}}),
     "this host as only MX fails": Row(("failed", r"5\.4\.6"), names={"~": {"MX": ["10 relay.example"]}}),
     "this host as best MX fails": Row(("failed", r"5\.4\.6"), names={"~": {"MX": ["10 RELAY.example", "20 mx.example"]}}),
     "better hosts than this one are used": Row("relayed", names={"~": {"MX": ["10 mx.example", "20 relay.example"]}}),
@@ -101,7 +102,7 @@ def table():
     subprocess.run("ip addr add 198.18.7.7/32 dev lo".split(), check=True)  # an address of this host
     ns = {"ns": {"address": "127.0.0.1"}, "ns2": {"address": "127.0.0.2"}}
     table = Table(ROWS.values(), {"resolver.attempts": 3, "smtp.timeouts.connect": "1s"},
-                  {"name_servers": ns, "hosts": {"mx.example": {"address": "127.0.2.1"}, "relay.example": {"address": "127.0.2.2"}}})
+                  {"name_servers": ns, "hosts": {"mx.example": {"address": GOOD}, "relay.example": {"address": "127.1.0.2"}}})
     yield table
     table.close()
     subprocess.run("ip addr del 198.18.7.7/32 dev lo".split(), check=True)

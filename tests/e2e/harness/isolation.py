@@ -94,6 +94,42 @@ class BlackHole:
         subprocess.run("ip link del hole".split(), check=True)
 
 
+class FailingDisk:
+    """A file system of its own on a loop device, mounted at a folder while entered, whose kernel finds an error in it on
+    demand and makes it read-only, as a dying disk does."""
+
+    def __init__(self, path):
+        self.path, self.image = path, path + ".image"
+
+    def __enter__(self):
+        os.makedirs(self.path)
+        with open(self.image, "wb") as file:
+            file.truncate(32 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
+        self._mount()
+        return self
+
+    def _mount(self):
+        subprocess.run(["mount", "-o", "loop,errors=remount-ro", self.image, self.path], check=True)
+
+    def fail(self):
+        with open("/proc/self/mounts", encoding="ascii") as file:
+            [device] = [line.split()[0] for line in file if line.split()[1] == self.path]
+        with open(f"/sys/fs/ext4/{os.path.basename(device)}/trigger_fs_error", "w", encoding="ascii") as file:
+            file.write("1")
+
+    def repair(self):
+        """What an administrator does; nobody may have a file open there."""
+        subprocess.run(["umount", self.path], check=True)
+        repaired = subprocess.run(["fsck.ext4", "-f", "-y", self.image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        assert repaired.returncode in (0, 1), repaired.stdout
+        self._mount()
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.path], check=True)
+        os.unlink(self.image)
+
+
 class TinyDisk:
     """A file system small enough to fill, mounted at a folder while entered."""
 
@@ -104,9 +140,6 @@ class TinyDisk:
         os.makedirs(self.path, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.path], check=True)
         return self
-
-    def remount(self, options):
-        subprocess.run(["mount", "-o", f"remount,{options}", self.path], check=True)
 
     def free(self):
         room = os.statvfs(self.path)

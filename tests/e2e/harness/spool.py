@@ -121,6 +121,12 @@ class Spool:
             return None
         return waiting.until(condition, seconds, lambda: f"{name} is not settled: {self.describe(name)}")
 
+    def refused(self, name, seconds=20.0):
+        """The status of a refused drop, once its bytes lie in bad/ too."""
+        status = self.final(name, seconds)
+        waiting.until(lambda: name in self.names("bad"), seconds, lambda: f"{name} is not in bad/: {self.names('bad')}")
+        return status
+
     def when(self, name, predicate, seconds=20.0):
         """The status once `predicate` holds for it."""
         def condition():

@@ -83,7 +83,7 @@ class Table:
             return json.loads(json.dumps(part).replace("~", self.domain(number)))
         hosts = own(row.hosts)
         for position, host in enumerate(hosts.values()):
-            host.setdefault("address", f"127.0.{10 + number}.{position + 1}")
+            host.setdefault("address", f"127.1.{10 + number}.{position + 1}")
         script["hosts"] |= hosts
         if hosts:
             script["names"][self.domain(number)] = {"MX": [f"{10 * (i + 1)} {name}" for i, name in enumerate(hosts)]}
@@ -97,8 +97,10 @@ class Table:
             recipient = recipient.replace("~", view.domain)
             self._compare(entry, expected if isinstance(expected, tuple) else (expected,))
             accepted, unanswered = view.received(recipient)
-            assert accepted == (entry["action"] == "relayed"), f"{entry['action']}, but taken {accepted} times: {entry}"
-            assert unanswered <= row.received, entry
+            if entry["action"] == "relayed":
+                assert accepted == 1, f"relayed, but taken {accepted} times: {entry}"
+            else:
+                assert accepted + unanswered <= row.received, f"not relayed, but there: {entry}"
         if row.check:
             row.check(view)
         assert self.agent.running
