@@ -97,7 +97,6 @@ class Client {
   static Match match(const Query& query, std::string_view bytes);
   void take_response(Query& query, std::string_view bytes, Monotonic now);
   void server_useless(Query& query, std::string trouble, Monotonic now);
-  void try_failed(Query& query, std::string trouble, Monotonic now);
   void finish(Query& query, Answer answer);
   void start_waiting(Monotonic now);
   void forget_timers();

@@ -28,16 +28,17 @@ struct Header {
 // Where the only question ends (its name may not be compressed); none: there is no such question.
 [[nodiscard]] std::optional<std::size_t> question_end(std::string_view packet);
 
-// A record worth decoding: its offset, and what it is.
+// A record worth decoding: what it is, and where.
 struct RecordPlace {
   std::size_t offset = 0;
   Type type = Type::a;
+  std::uint16_t preference = 0; // MX
 };
 
 struct PacketShape {
   Header header;
   std::uint16_t rcode = 0;            // with the upper bits of an OPT record (RFC 6891 §6.1.3)
-  std::vector<RecordPlace> answer;    // A, AAAA, MX, CNAME, TLSA of class IN
+  std::vector<RecordPlace> answer;    // A, AAAA, MX, CNAME of class IN; of too many the best preferences
   std::vector<RecordPlace> authority; // SOA, NS of class IN
 };
 

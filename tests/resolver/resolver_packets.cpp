@@ -189,6 +189,19 @@ TEST_CASE("no packet takes more than a millisecond to decode") {
   }
 }
 
+TEST_CASE(
+    "of more records than are decoded the best preferences are kept, and the aliases that lead to them") {
+  const auto asked = query("d1.example", Type::mx);
+  Reply reply(asked);
+  for (unsigned i = 1000; i > 0; --i) reply.mx("d2.example", 300, i, "mx.example");
+  const auto message = decode(reply.cname("d1.example", 300, "d2.example").bytes()).value();
+  CHECK(message.answer.size() < 300);
+  CHECK(message.answer.back().type == Type::cname);
+  std::set<unsigned> kept;
+  for (const Record& record : message.answer) kept.insert(record.preference);
+  for (unsigned i = 1; i <= 100; ++i) CHECK(kept.contains(i));
+}
+
 TEST_CASE("garbage never does more than fail") {
   SeededDice dice(7);
   const auto asked = query("d1.example", Type::mx);
