@@ -339,10 +339,7 @@ int MemoryDisk::begin(Operation operation, std::string_view path) {
   if (crashed_) return EIO;
   if (fault_)
     if (const int code = fault_(operation, path)) return code;
-  if (changes_something(operation) && ++changes_ == crash_at_) {
-    crashed_ = true;
-    throw Crashed();
-  }
+  if (changes_something(operation) && ++changes_ == crash_at_) crash();
   return 0;
 }
 

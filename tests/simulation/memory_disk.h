@@ -63,6 +63,12 @@ class MemoryDisk final : public spool::Disk {
 
   void crash_at_change(std::uint64_t change) { crash_at_ = change; } // counted from 1
 
+  // For a fault to call: the program crashes at this very operation.
+  [[noreturn]] void crash() {
+    crashed_ = true;
+    throw Crashed();
+  }
+
   [[nodiscard]] bool crashed() const { return crashed_; }
 
   // The next program comes; what the last one wrote, synced or not, is there.

@@ -169,8 +169,15 @@ class World {
 
   void plan_full_disk() {
     const auto from = random_time(drops_within);
-    timeline_.after(from, [this] { full_ = true; });
-    timeline_.after(from + milliseconds(1 + dice_.below(600'000)), [this] { full_ = false; });
+    timeline_.after(from, [this] {
+      full_ = true;
+      full_from_ = timeline_.now().mono;
+      full_to_ = Monotonic::max() - 1h;
+    });
+    timeline_.after(from + milliseconds(1 + dice_.below(600'000)), [this] {
+      full_ = false;
+      full_to_ = timeline_.now().mono;
+    });
   }
 
   milliseconds random_time(milliseconds within) {
@@ -277,7 +284,8 @@ class World {
   std::optional<nlohmann::json> final_status(const std::string& id) const {
     const auto text = disk_->contents("status/" + id + ".json");
     if (!text) return std::nullopt;
-    auto status = nlohmann::json::parse(*text);
+    auto status = nlohmann::json::parse(*text, nullptr, false);
+    if (status.is_discarded()) return std::nullopt; // unsynced when the power failed: told again soon
     return status.at("final").get<bool>() ? std::optional(std::move(status)) : std::nullopt;
   }
 
@@ -294,8 +302,13 @@ class World {
   bool excused(const Book::Entry& entry) const {
     std::size_t excuses = static_cast<std::size_t>(entry.replies_lost);
     for (const auto taken : entry.taken) {
-      excuses += std::ranges::any_of(
-          deaths_, [&](Monotonic death) { return death >= taken && death - taken < duplicate_window; });
+      excuses += std::ranges::any_of(deaths_, [&](Monotonic death) {
+        if (death < taken) return false;
+        // While the disk is full an outcome waits in memory: deliveries pause, but what was under way comes in.
+        const bool while_full = taken + duplicate_window >= full_from_ && taken <= full_to_ &&
+                                death <= full_to_ + duplicate_window;
+        return while_full || death - taken < duplicate_window;
+      });
     }
     return entry.taken.size() <= 1 + excuses;
   }
@@ -353,6 +366,7 @@ class World {
   std::vector<Monotonic> deaths_;
   std::size_t sites_ = 0, domains_ = 0;
   bool full_ = false;
+  Monotonic full_from_ = Monotonic::max() - 1h, full_to_{};
 };
 
 } // namespace
