@@ -16,6 +16,10 @@ from harness.unbound import Unbound  # noqa: E402
 from harness.world import World  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolated():
     isolation.enter()

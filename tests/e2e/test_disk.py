@@ -117,11 +117,10 @@ def test_few_descriptors_mean_fewer_sessions_and_no_loss(start_world, make_agent
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     world = start_world(simple(domains=100, hosts=100, host={"latency": "20ms"}))
-    agent = make_agent(world, preexec_fn=few).start()
+    agent = make_agent(world, {"spool.rescan": "500ms"}, preexec_fn=few).start()
     spool.send("mail", [f"r{i}@d{i % 100 + 1}.example" for i in range(400)])
     for i in range(30):
         spool.send(f"mail-{i}", [f"s{i}@d{i + 1}.example"])
-    agent.settings["retry.schedule"] = ["1h"]
 
     def done():
         statuses = [spool.status("mail")] + [spool.status(f"mail-{i}") for i in range(30)]

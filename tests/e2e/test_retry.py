@@ -142,6 +142,7 @@ def test_an_indeterminate_message_is_given_up_if_so_configured(start_world, star
     assert world.received() == {"ann@d1.example": 1}
 
 
+@pytest.mark.slow
 def test_final_status_files_go_after_their_time(start_world, start_agent, spool):
     world = start_world(simple())
     start_agent(world, {"status.keep": "1s", "spool.rescan": "200ms"})

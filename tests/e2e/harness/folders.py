@@ -3,7 +3,7 @@ import os
 
 E2E = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(E2E))
-BUILD = os.path.join(ROOT, "build")
+BUILD = os.environ.get("BULKMAIL_BUILD") or os.path.join(ROOT, "build")
 PEERS = os.path.join(BUILD, "peers")  # unpacked Debian packages, git-ignored
 BULKMAIL = os.environ.get("BULKMAIL") or os.path.join(BUILD, "release", "agent", "bulkmail")
 

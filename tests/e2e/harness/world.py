@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from . import isolation, waiting
 from .folders import world_program
@@ -30,6 +31,7 @@ class World:
         line = self.process.stdout.readline().decode()
         assert line.startswith("ready "), f"the world did not start: {line} {self.errors()}"
         self.ready = json.loads(line[6:])
+        self.began = time.monotonic()  # the log's zero, to some milliseconds
 
     def _script(self, script):
         given = {"smtp_port": 25, "log": "log.ndjson", "summary": "summary.json", **script}
