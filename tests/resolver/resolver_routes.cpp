@@ -229,6 +229,8 @@ TEST_CASE("this host among the MXs: it and whatever is not better is dropped") {
         .mx(domain, 20, "mx2.d1.example")
         .mx(domain, 30, "mx3.d1.example");
   }
+  for (const char* domain : {"byname.example", "byaddress.example"}) records.mx(domain, 20, "a.d1.example");
+  records.address("a.d1.example", "192.0.2.9"); // stands before this host, but is no better
   for (const char* host : {"mx1.d1.example", "mx2.d1.example", "mx3.d1.example"})
     records.address(host, "192.0.2.1");
   records.address("relay.example", "198.51.100.1").address("alias-of-us.example", "198.51.100.1");
