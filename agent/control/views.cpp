@@ -112,9 +112,12 @@ std::string queue_view(const json& queue, Wall now) {
     out += "\nno message waits\n";
   } else {
     std::vector<Row> rows{{"ID", "AGE", "SIZE", "SENDER", "NEXT", "RECIPIENTS"}};
-    for (const json& message : messages)
-      rows.push_back({text(message, "id"), age(message, "arrival_date", now), text(message, "size"),
-                      sender_of(message), time_until(message, "next_attempt_date", now), counts(message)});
+    std::vector<const json*> by_age;
+    for (const json& message : messages) by_age.push_back(&message);
+    std::ranges::stable_sort(by_age, {}, [](const json* message) { return text(*message, "arrival_date"); });
+    for (const json* message : by_age)
+      rows.push_back({text(*message, "id"), age(*message, "arrival_date", now), text(*message, "size"),
+                      sender_of(*message), time_until(*message, "next_attempt_date", now), counts(*message)});
     out += '\n' + table(rows);
   }
   const json& sites = member(queue, "sites");

@@ -11,7 +11,7 @@
 namespace bulkmail::agent {
 
 [[nodiscard]] std::string queue_view(const nlohmann::json& queue, Wall now);
-// A status file's content (docs/status-file.md), or the agent's answer to `show`, which is the same.
+// A status file's content (docs/spool-format.md), or the agent's answer to `show`, which is the same.
 [[nodiscard]] std::string message_view(const nlohmann::json& status);
 
 } // namespace bulkmail::agent

@@ -93,6 +93,14 @@ TEST_CASE("the queue is shown as tables, and a reply's control characters never 
         "mx.d1.example, mx2.d1.example  3        1/5       -     451 4.7.1 \\x1B[31mred\n");
 }
 
+TEST_CASE("the oldest message stands first") {
+  const json queue{{"messages",
+                    {{{"id", "young"}, {"arrival_date", "2026-11-24T08:00:00.000Z"}},
+                     {{"id", "old"}, {"arrival_date", "2026-11-23T08:00:00.000Z"}}}}};
+  const auto view = queue_view(queue, Wall{});
+  CHECK(view.find("\nold ") < view.find("\nyoung "));
+}
+
 TEST_CASE("an answer without the expected fields is shown without them") {
   const Wall now{};
   CHECK_THAT(queue_view(json(), now), Catch::EndsWith("no message waits\n"));
