@@ -1,6 +1,6 @@
 #include "agent/cli/asking.h"
 
-#include "agent/cli/control_client.h"
+#include "agent/io/control_client.h"
 #include "agent/control/views.h"
 
 #include <fmt/format.h>

@@ -2,7 +2,7 @@
 //
 // 64 the command line makes no sense, 78 the configuration doesn't, 69 no agent answers, 75 try again later. `submit`, by
 // this name or as `bulkmail-pipe`, knows 0 and 75 alone: its callers take anything else for a bounce.
-#include "agent/cli/agent_main.h"
+#include "agent/io/service.h"
 #include "agent/cli/asking.h"
 #include "agent/cli/host.h"
 #include "agent/cli/settings.h"

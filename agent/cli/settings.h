@@ -1,7 +1,7 @@
 // Finds and reads the configuration that a command is to work with.
 #pragma once
 
-#include "agent/cli/agent_main.h"
+#include "agent/io/service.h"
 #include "agent/config/config.h"
 
 #include <expected>

@@ -1,7 +1,7 @@
 #include "agent/cli/submit.h"
 
 #include "agent/cli/bsmtp_stream.h"
-#include "agent/cli/spool_directory.h"
+#include "agent/io/spool_directory.h"
 #include "spool/digest.h"
 #include "spool/drop/format.h"
 #include "spool/drop/ids.h"

@@ -1,12 +1,13 @@
 // `run` and `drain` on the real loop: lock, sockets, privileges, recovery, signals, and the engine's turns.
-#include "agent/cli/agent_main.h"
-#include "agent/cli/control_client.h"
-#include "agent/cli/spool_directory.h"
+#include "agent/io/service.h"
+
+#include "agent/io/control_client.h"
 #include "agent/io/log_sink.h"
 #include "agent/io/loop.h"
 #include "agent/io/machine.h"
 #include "agent/io/privileges.h"
 #include "agent/io/progress_bar.h"
+#include "agent/io/spool_directory.h"
 #include "agent/io/spool_lock.h"
 #include "agent/io/unix_socket.h"
 #include "agent/io/uv_network.h"

@@ -1,4 +1,4 @@
-#include "agent/cli/control_client.h"
+#include "agent/io/control_client.h"
 
 #include "agent/cli/descriptor.h"
 

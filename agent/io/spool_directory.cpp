@@ -1,11 +1,10 @@
-#include "agent/cli/spool_directory.h"
+#include "agent/io/spool_directory.h"
 
+#include "agent/io/privileges.h"
 #include "spool/layout.h"
 #include "spool/posix_disk.h"
 
 #include <fmt/format.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,10 +27,9 @@ spool::Result<void> make_directory(const Config& config) {
   made += fmt::format(".{}.tmp", ::getpid());
   if (::mkdir(made.c_str(), 0700) != 0) return std::unexpected(failed("mkdir", path));
   // The owner first: a change of owner may clear the setgid bit.
-  const passwd* const user = ::geteuid() == 0 ? ::getpwnam(config.user.c_str()) : nullptr;
-  const group* const of = ::geteuid() == 0 ? ::getgrnam(config.group.c_str()) : nullptr;
-  const uid_t owner = user != nullptr ? user->pw_uid : static_cast<uid_t>(-1);
-  const gid_t group_id = of != nullptr ? of->gr_gid : static_cast<gid_t>(-1);
+  const auto identity = configured_identity(config);
+  const uid_t owner = identity ? identity->uid : static_cast<uid_t>(-1);
+  const gid_t group_id = identity ? identity->gid : static_cast<gid_t>(-1);
   spool::Result<void> done;
   if (::chown(made.c_str(), owner, group_id) != 0)
     done = std::unexpected(failed("chown", path));
