@@ -241,6 +241,27 @@ def test_drain_delivers_what_is_due_in_silence(start_world, make_agent, spool):
     assert spool.names("new") == spool.names("cur") == []
 
 
+def test_drain_shows_its_progress_on_a_terminal_alone(start_world, make_agent, spool):
+    agent = make_agent(start_world(simple(host={"latency": "100ms"})), {"smtp.connections_per_site": 1})
+    for i in range(10):
+        spool.send(f"mail-{i}", [f"r{i}@d1.example"])
+    ours, theirs = os.openpty()
+    drain = subprocess.Popen([BULKMAIL, *agent.arguments("drain")], stderr=theirs, preexec_fn=isolation.child)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 4096)
+        except OSError:  # the last writer is gone
+            break
+        if not more:
+            break
+        shown += more
+    os.close(ours)
+    assert drain.wait(20) == 0 and shown
+    assert spool.status("mail-9")["final"]
+
+
 def test_drain_of_an_empty_spool_is_quick_and_quiet(make_agent):
     began = time.monotonic()
     quiet(make_agent().command("drain"))
@@ -402,6 +423,17 @@ def test_submit_exits_0_or_75_and_nothing_else(make_agent, spool, arguments):
     done = make_agent().command("submit", *arguments, stdin=b"Subject: x\n\nx\n")
     assert done.returncode == 75 and done.stderr
     assert spool.names("new") == []
+
+
+def test_bulkmail_pipe_is_submit(make_agent, start_world, spool, home):
+    agent = make_agent(start_world(simple()))
+    os.symlink(BULKMAIL, home + "/bulkmail-pipe")
+    options = agent.arguments("")[1:]  # all but the subcommand
+    done = subprocess.run([home + "/bulkmail-pipe", *options, "-f", "a@b.example", "--id", "4711", "--", "ann@d1.example"],
+                          input=b"Subject: x\n\nx\n", capture_output=True, check=False, preexec_fn=isolation.child)
+    quiet(done)
+    quiet(agent.command("drain"))
+    assert only(spool.status("4711"))["action"] == "relayed"
 
 
 def test_submit_into_a_spool_that_cannot_be_made_exits_75(home):

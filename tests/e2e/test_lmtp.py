@@ -1,4 +1,5 @@
 """Intake by LMTP: a reply a recipient, and 250 only once the message is durable in the spool."""
+import os
 import re
 import socket
 import threading
@@ -190,6 +191,43 @@ def test_a_client_that_leaves_in_mid_data_leaves_nothing(start_world, start_agen
         client.send(b"Subject: half\r\n\r\nhalf a mess")
     waiting.until(lambda: not spool.names("tmp"), what=lambda: spool.names("tmp"))
     assert spool.names("new") == spool.names("cur") == spool.names("status") == []
+
+
+def test_a_large_message_by_lmtp_is_streamed(start_world, start_agent, spool):
+    world = start_world(simple())
+    agent = start_agent(world)
+    with Lmtp(spool("lmtp.sock"), 60) as client:
+        assert client.message("a@b.example", ["warm-up@d1.example"], CONTENT)[0].code == 250
+        waiting.until(world.received)
+        before = agent.memory("VmRSS")
+        large = b"Subject: large\r\n\r\n" + (b"." + b"x" * 69 + b"\r\n") * (50 * 1024 * 1024 // 72)
+        assert client.message("a@b.example", ["ann@d1.example"], large)[0].code == 250
+    waiting.until(lambda: world.accepted("ann@d1.example") == 1, 30)
+    assert agent.memory("VmHWM") - before < 8 << 20
+    [message] = [message for message in world.messages() if message["size"] > 1_000_000]
+    assert len(large) < message["size"] < len(large) + 1000 and message["bare"] == 0
+
+
+def test_the_socket_belongs_to_the_group_that_is_told(start_agent, spool):
+    isolation.add_account("postfix-client", 61240)
+    try:
+        start_agent(settings={"listen.lmtp_group": "postfix-client"})
+        assert os.stat(spool("lmtp.sock")).st_gid == 61240
+        assert os.stat(spool("control.sock")).st_gid == 0
+    finally:
+        isolation.forget_account("postfix-client")
+
+
+def test_the_socket_may_lie_elsewhere_or_nowhere(make_agent, spool, home):
+    agent = make_agent(settings={"listen.lmtp": f"unix:{home}/elsewhere.sock"}).start()
+    with Lmtp(home + "/elsewhere.sock") as client:
+        assert client.command("QUIT").code == 221
+    assert not os.path.exists(spool("lmtp.sock"))
+    agent.stop()
+    agent.settings["listen.lmtp"] = ""
+    agent.start()
+    assert not os.path.exists(spool("lmtp.sock"))
+    agent.stop()
 
 
 def test_the_same_message_by_lmtp_twice_is_two_messages(start_world, start_agent, spool):
