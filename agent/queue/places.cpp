@@ -21,6 +21,11 @@ void Places::update(Site& site) {
     site.active = active;
     active ? ++active_ : --active_;
   }
+  if (active) {
+    holders_.set(site, ~site.held());
+  } else {
+    holders_.erase(site);
+  }
   const std::uint32_t places = site.sessions() + site.promised;
   const bool hungry = !site.down && !site.wanting.empty() && places < site.window.size();
   const bool proven = site.window.proven();
@@ -40,6 +45,7 @@ void Places::forget(Site& site) {
   if (site.active) --active_;
   site.active = false;
   hungry_.erase(site);
+  holders_.erase(site);
   site.unlink();
 }
 
@@ -85,13 +91,16 @@ Site* Places::next() const {
 
 std::uint32_t Places::fair_share() const { return std::max(limit_ / std::max(active_, 1U), 1U); }
 
+Monotonic Places::may_take_idle(Monotonic since) const {
+  return lacks(*next()) && !anyone_has_more() ? since : since + turn;
+}
+
 Site* Places::to_give_way_to(const Session& session, Monotonic now) const {
   const Site& site = *session.lane->site;
   Site* other = next();
   if (room() || other == nullptr || other == &site) return nullptr;
-  const std::uint32_t share = fair_share();
-  if (other->sessions() + other->promised >= share) return nullptr;
-  if (site.held() > share) return other;
+  if (!lacks(*other)) return nullptr;
+  if (site.held() > fair_share()) return other;
   return active_ > limit_ && now - session.opened >= turn ? other : nullptr;
 }
 

@@ -4,11 +4,11 @@
 // to the Site that holds the fewest, and among equals in turn. Sessions being opened to Sites that have not
 // answered may take half of the places, so that hosts which never answer cannot hold up the others.
 //
-// When no place is free, those that stand idle are given up, the oldest first. Then a session that has
-// finished its transaction gives way if its Site holds more than its fair share and another holds less. Each
-// session that closes for another Site is promised to that Site, so that never more close than are needed.
-// Where there are more Sites than places, each session has its time and then lets a Site that has none have
-// it.
+// When no place is free, a session that has finished its transaction gives way if its Site holds more than its fair share
+// and another holds less. If no Site with work holds more, an idle one is closed instead, the longest idle first. Whatever
+// has been idle for a while is closed for any Site: but not at once, as mail for a small Site comes in drops and should find
+// its session there. Each session that closes for another Site is promised to that Site, so that never more close than are
+// needed. Where there are more Sites than places, each session has its time and then lets a Site that has none have it.
 #pragma once
 
 #include "agent/queue/heap.h"
@@ -39,6 +39,8 @@ class Places {
   [[nodiscard]] bool overfull(std::uint32_t closing) const { return total_ - closing > limit_; }
 
   [[nodiscard]] Site* next() const; // whose turn it is to open a session, or to be promised one
+  // From when on a session that is idle since then may be closed for `next`; there is one, and no room.
+  [[nodiscard]] Monotonic may_take_idle(Monotonic since) const;
   // The Site that this session, free after a transaction, has to give way to; null: it may go on.
   [[nodiscard]] Site* to_give_way_to(const Session& session, Monotonic now) const;
 
@@ -52,6 +54,13 @@ class Places {
   };
 
   [[nodiscard]] std::uint32_t fair_share() const;
+
+  [[nodiscard]] bool anyone_has_more() const {
+    return !holders_.empty() && ~holders_.top_key() > fair_share();
+  }
+
+  [[nodiscard]] bool lacks(const Site& site) const { return site.sessions() + site.promised < fair_share(); }
+
   std::uint32_t limit_ = 1;
   std::uint32_t total_ = 0;
   std::uint32_t active_ = 0;          // Sites with work
@@ -59,6 +68,8 @@ class Places {
   std::uint64_t turns_ = 0;
   List<Site> unproven_;
   Heap<Site, Hunger, &Site::hungry_place> hungry_;
+  Heap<Site, std::uint32_t, &Site::holder_place>
+      holders_; // with work, by ~held: who holds the most comes first
 };
 
 } // namespace bulkmail::agent

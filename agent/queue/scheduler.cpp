@@ -306,7 +306,7 @@ std::optional<Work> Scheduler::Impl::next(Monotonic now) {
   if (auto work = next_site_down(now)) return work;
   if (auto work = next_reuse(now)) return work;
   if (auto work = next_open(now)) return work;
-  if (Session* session = sites.to_yield()) return close(*session, sites.places().next());
+  if (Session* session = sites.to_yield(now)) return close(*session, sites.places().next());
   return std::nullopt;
 }
 
@@ -607,8 +607,9 @@ std::optional<Monotonic> Scheduler::wake_at(Monotonic now) const {
   };
   consider(s.backlog.next_expiry());
   if (!s.paused) {
-    if (!s.unroutable.empty() || s.sites.anything_to_do()) return now;
+    if (!s.unroutable.empty() || s.sites.anything_to_do(now)) return now;
     consider(s.backlog.next_due());
+    consider(s.sites.yield_at());
   }
   return at ? std::optional(std::max(*at, now)) : std::nullopt;
 }

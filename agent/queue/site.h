@@ -93,7 +93,7 @@ struct Site : Link<> { // linked: it waits for a place and has not answered yet
   // Its part in the sharing of connections: see places.h.
   std::uint32_t promised = 0; // sessions of others that are being closed for it
   bool active = false;
-  std::uint32_t hungry_place = 0;
+  std::uint32_t hungry_place = 0, holder_place = 0;
   std::uint64_t turn = 0; // when it last took a place
 };
 

@@ -248,9 +248,15 @@ Session* Sites::too_idle(Monotonic now) const {
   return longest.idle_since + idle_ <= now || places_.overfull(closing_count_) ? &longest : nullptr;
 }
 
-Session* Sites::to_yield() const {
-  if (places_.room() || places_.next() == nullptr || no_opening_until_) return nullptr;
-  return idle_sessions_.first();
+std::optional<Monotonic> Sites::yield_at() const {
+  if (places_.room() || places_.next() == nullptr || no_opening_until_ || idle_sessions_.empty())
+    return std::nullopt;
+  return places_.may_take_idle(idle_sessions_.front().idle_since);
+}
+
+Session* Sites::to_yield(Monotonic now) const {
+  const auto at = yield_at();
+  return at && *at <= now ? &idle_sessions_.front() : nullptr;
 }
 
 bool Sites::too_many(const Session& session) const {

@@ -50,14 +50,15 @@ class Sites {
 
   [[nodiscard]] Lane* down() const { return down_.first(); } // work to be answered site_down
 
-  [[nodiscard]] bool anything_to_do() const {
-    return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield() != nullptr;
+  [[nodiscard]] bool anything_to_do(Monotonic now) const {
+    return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield(now) != nullptr;
   }
 
   // A session to close because it was idle for too long, or there are more than may be.
   [[nodiscard]] Session* too_idle(Monotonic now) const;
-  // A session to close so that `Places::next` can open one.
-  [[nodiscard]] Session* to_yield() const;
+  // A session to close so that `Places::next` can open one, and when there will be one; none: not as things are.
+  [[nodiscard]] Session* to_yield(Monotonic now) const;
+  [[nodiscard]] std::optional<Monotonic> yield_at() const;
   [[nodiscard]] bool too_many(const Session& session) const;
 
   [[nodiscard]] const Places& places() const { return places_; }

@@ -1,0 +1,392 @@
+// A random world drives the scheduler, and after each step what must always hold is checked from outside: every recipient
+// is in exactly one place and settled once, limits hold, chunks are bounded, and in the end nothing is left.
+#include "tests/agent/scheduler_fixture.h"
+
+#include <map>
+#include <set>
+
+using namespace bulkmail;
+using namespace bulkmail::agent;
+using namespace bulkmail::agent::test;
+using Kind = Work::Kind;
+
+namespace {
+
+constexpr int domains = 24;
+constexpr int hosts = 8;
+
+class Model {
+ public:
+  explicit Model(std::uint64_t seed)
+      : dice_(seed),
+        config_{.connections = static_cast<std::uint32_t>(2 + dice_.below(12)),
+                .connections_per_site = static_cast<std::uint32_t>(1 + dice_.below(6)),
+                .recipients_per_transaction = static_cast<std::uint32_t>(1 + dice_.below(20)),
+                .idle = 10s},
+        scheduler_(config_, dice_) {}
+
+  void run(int steps) {
+    for (int i = 0; i < steps; ++i) {
+      step();
+      check();
+    }
+    drain();
+  }
+
+ private:
+  enum class Where { waiting, attempt, done };
+
+  struct Letter {
+    std::unique_ptr<spool::Message> message;
+    std::vector<Where> where;
+    std::vector<Monotonic> not_before;
+    Monotonic expires;
+    bool cancelled = false;
+    std::size_t left = 0;
+  };
+
+  struct Line { // a session
+    enum class State { opening, busy, idle, closing } state;
+    std::string site;
+    std::optional<AttemptId> attempt;
+  };
+
+  std::string domain_name(std::uint64_t i) const { return fmt::format("d{}.example", i); }
+
+  void step() {
+    switch (dice_.below(12)) {
+    case 0:
+    case 1: add(); break;
+    case 2: now_ += std::chrono::milliseconds(dice_.below(20'000)); break;
+    case 3: now_ += std::chrono::milliseconds(dice_.below(500)); break;
+    case 4:
+    case 5: resolve(); break;
+    case 6: flush(); break;
+    case 7: odd(); break;
+    default: progress(); break;
+    }
+    if (dice_.below(3) != 0) take_all();
+  }
+
+  void add() {
+    std::vector<std::string> addresses;
+    const auto count = dice_.below(10) == 0 ? dice_.below(120) + 1 : dice_.below(5) + 1;
+    const auto spread = dice_.below(3) == 0 ? domains : 1 + dice_.below(3);
+    const auto first = dice_.below(domains);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      addresses.push_back(fmt::format("u{}@{}", i, domain_name((first + dice_.below(spread)) % domains)));
+    }
+    if (dice_.below(20) == 0) addresses.push_back("x@" + std::string(70, 'y') + ".example");
+    const std::uint64_t number = letters_.size() + 1;
+    Letter& letter = letters_[number];
+    letter.message = make_message(number, addresses, dice_.below(8) == 0);
+    letter.left = addresses.size();
+    letter.where.assign(addresses.size(), Where::waiting);
+    letter.not_before.assign(addresses.size(), now_);
+    letter.expires = now_ + std::chrono::milliseconds(60'000 + dice_.below(600'000));
+    std::vector<Scheduler::Restored> restored;
+    if (dice_.below(4) == 0) {
+      for (std::uint32_t i = 0; i < addresses.size(); i += 2) {
+        restored.push_back({i, now_ + std::chrono::milliseconds(dice_.below(50'000))});
+        letter.not_before[i] = restored.back().due;
+      }
+    }
+    scheduler_.add(*letter.message, letter.expires, now_, restored, dice_.below(3) == 0);
+  }
+
+  void resolve() {
+    while (auto domain = scheduler_.next_wanted()) {
+      REQUIRE(asked_.insert(*domain).second); // one question each
+    }
+    for (auto at = asked_.begin(); at != asked_.end();) {
+      if (dice_.below(3) == 0) {
+        ++at;
+        continue;
+      }
+      if (dice_.below(8) == 0) {
+        resolver::RouteFailure failure;
+        failure.permanent = dice_.below(2) == 0;
+        scheduler_.route_found(*at, std::unexpected(failure), now_);
+      } else {
+        const auto ttl = dice_.below(3) == 0 ? 0ms : std::chrono::milliseconds(dice_.below(100'000));
+        // Now and then a domain has moved.
+        const auto host = (std::hash<std::string>{}(*at) + (dice_.below(10) == 0 ? 1 : 0)) % hosts;
+        scheduler_.route_found(*at, make_route(*at, fmt::format("mx{}", host), now_ + ttl), now_);
+      }
+      at = asked_.erase(at);
+    }
+  }
+
+  void flush() {
+    switch (dice_.below(12)) {
+    case 0: scheduler_.flush(now_), all_due(); break;
+    case 1: scheduler_.flush_domain(domain_name(dice_.below(domains)), now_), all_due(); break;
+    case 2:
+      if (!letters_.empty()) scheduler_.flush_message(1 + dice_.below(letters_.size()), now_), all_due();
+      break;
+    default: break;
+    }
+  }
+
+  // After a flush the model does not say what is due; it only goes on counting.
+  void all_due() {
+    for (auto& [number, letter] : letters_) std::ranges::fill(letter.not_before, Monotonic{});
+  }
+
+  void odd() {
+    switch (dice_.below(6)) {
+    case 0:
+      paused_ = !paused_;
+      scheduler_.pause(paused_);
+      break;
+    case 1:
+      config_.connections = static_cast<std::uint32_t>(2 + dice_.below(12));
+      config_.connections_per_site = static_cast<std::uint32_t>(1 + dice_.below(6));
+      scheduler_.set_config(config_);
+      break;
+    case 2:
+      if (!letters_.empty()) cancel(1 + dice_.below(letters_.size()));
+      break;
+    default: break;
+    }
+  }
+
+  void cancel(std::uint64_t number) {
+    Letter& letter = letters_[number];
+    scheduler_.forget(number);
+    if (std::exchange(letter.cancelled, true)) return;
+    for (std::size_t i = 0; i < letter.where.size(); ++i) {
+      if (letter.where[i] == Where::waiting) finish(letter, i);
+    }
+  }
+
+  void finish(Letter& letter, std::size_t i) {
+    REQUIRE(letter.where[i] != Where::done);
+    letter.where[i] = Where::done;
+    --letter.left;
+  }
+
+  void take_all() {
+    const auto idle_before = scheduler_.load().sessions;
+    while (auto work = scheduler_.next_work(now_)) take(std::move(*work));
+    // Nothing comes: then there is nothing to do now, unless a domain is to be asked for.
+    if (const auto wake = scheduler_.wake_at(now_); wake && *wake <= now_) {
+      const auto wanted = scheduler_.next_wanted();
+      REQUIRE(wanted);
+      REQUIRE(asked_.insert(*wanted).second);
+    }
+    const auto load = scheduler_.load();
+    CHECK(load.sessions <= std::max(config_.connections, idle_before));
+  }
+
+  void take(Work work) {
+    if (work.kind == Kind::close) {
+      Line& line = lines_.at(work.session);
+      REQUIRE(line.state == Line::State::idle);
+      line.state = Line::State::closing;
+      return;
+    }
+    REQUIRE(work.message != nullptr);
+    Letter& letter = letters_.at(work.message->number());
+    REQUIRE_FALSE(letter.cancelled);
+    REQUIRE_FALSE(work.recipients.empty());
+    const bool transaction = work.kind == Kind::open || work.kind == Kind::reuse;
+    const bool verp = work.message->envelope().verp.has_value();
+    CHECK(work.recipients.size() <= (transaction ? (verp ? 1 : config_.recipients_per_transaction) : 1000));
+    REQUIRE_FALSE((paused_ && work.kind != Kind::expired));
+    std::set<std::string_view> of;
+    for (const auto recipient : work.recipients) {
+      REQUIRE(letter.where.at(recipient) == Where::waiting);
+      letter.where[recipient] = Where::attempt;
+      if (work.kind != Kind::expired) CHECK(letter.not_before[recipient] <= now_);
+      if (work.kind == Kind::expired) CHECK(letter.expires <= now_);
+      of.insert(work.message->envelope().recipient(recipient).domain);
+    }
+    if (work.kind != Kind::expired) CHECK(of.size() == 1);
+    if (work.kind == Kind::open) {
+      std::size_t of_site = 0;
+      for (const auto& [id, line] : lines_) of_site += line.site == work.route->site;
+      CHECK(of_site < config_.connections_per_site);
+      CHECK(lines_.size() < config_.connections);
+      REQUIRE(lines_.try_emplace(work.session, Line{Line::State::opening, work.route->site, work.attempt})
+                  .second);
+    } else if (work.kind == Kind::reuse) {
+      Line& line = lines_.at(work.session);
+      REQUIRE(line.state == Line::State::idle);
+      CHECK(line.site == work.route->site);
+      line.state = Line::State::busy;
+      line.attempt = work.attempt;
+    }
+    REQUIRE(attempts_.try_emplace(work.attempt, std::move(work)).second);
+  }
+
+  void settle(AttemptId id, bool tried) {
+    const Work work = std::move(attempts_.at(id));
+    attempts_.erase(id);
+    Letter& letter = letters_.at(work.message->number());
+    std::vector<Disposition> answers;
+    const auto due = now_ + std::chrono::milliseconds(1000 + dice_.below(60'000));
+    const auto mood = dice_.below(4);
+    for (const auto recipient : work.recipients) {
+      REQUIRE(letter.where[recipient] == Where::attempt);
+      Disposition answer = done;
+      if (work.kind == Kind::expired) {
+        answer = done;
+      } else if (work.kind == Kind::site_down ||
+                 (work.kind == Kind::unroutable && !work.failure->permanent)) {
+        answer = delayed(due);
+      } else if (!tried) {
+        answer = mood == 0 ? again : delayed(due);
+      } else if (mood == 1) {
+        const auto roll = dice_.below(6);
+        answer = roll < 3 ? done : roll == 3 ? again : delayed(due + std::chrono::seconds(dice_.below(3)));
+      }
+      answers.push_back(answer);
+      if (answer.kind == Disposition::Kind::done || letter.cancelled) {
+        finish(letter, recipient);
+      } else {
+        letter.where[recipient] = Where::waiting;
+        letter.not_before[recipient] = answer.kind == Disposition::Kind::delayed ? answer.due : now_;
+      }
+    }
+    scheduler_.settle(id, answers, now_);
+  }
+
+  // Something happens to some of the sessions and answers under way.
+  void progress() {
+    std::vector<AttemptId> local;
+    for (const auto& [id, work] : attempts_) {
+      if (work.session == 0 && dice_.below(2) == 0) local.push_back(id);
+    }
+    for (const auto id : local) settle(id, true);
+    std::vector<SessionId> moving;
+    for (const auto& [id, line] : lines_) {
+      if (dice_.below(2) == 0) moving.push_back(id);
+    }
+    for (const auto id : moving) move(id, lines_.at(id));
+  }
+
+  void move(SessionId id, Line& line) {
+    using Gone = Scheduler::Gone;
+    switch (line.state) {
+    case Line::State::opening:
+      if (dice_.below(4) == 0) {
+        lose(id, line, dice_.below(5) == 0 ? Gone::closed : Gone::refused);
+      } else {
+        scheduler_.session_established(id, now_);
+        line.state = Line::State::busy;
+      }
+      break;
+    case Line::State::busy:
+      if (dice_.below(10) == 0) {
+        lose(id, line, dice_.below(2) == 0 ? Gone::closed : Gone::refused);
+      } else {
+        settle(*line.attempt, true);
+        line.attempt.reset();
+        if (dice_.below(10) == 0) {
+          lose(id, line, Gone::closed);
+        } else {
+          scheduler_.session_free(id, now_);
+          line.state = Line::State::idle;
+        }
+      }
+      break;
+    case Line::State::idle:
+      if (dice_.below(20) == 0) lose(id, line, Gone::closed);
+      break;
+    case Line::State::closing: lose(id, line, Gone::closed); break;
+    }
+  }
+
+  void lose(SessionId id, Line& line, Scheduler::Gone how) {
+    const auto attempt = line.attempt;
+    const bool settled_first = dice_.below(2) == 0;
+    if (attempt && settled_first) settle(*attempt, false);
+    lines_.erase(id);
+    scheduler_.session_gone(id, how, Fixture::no_answer(), now_);
+    if (attempt && !settled_first) settle(*attempt, false);
+  }
+
+  void check() {
+    std::size_t waiting = 0, flying = 0, idle = 0;
+    for (const auto& [number, letter] : letters_) {
+      if (letter.left == 0) {
+        CHECK(scheduler_.finished(number));
+      } else if (!letter.cancelled) {
+        CHECK_FALSE(scheduler_.finished(number));
+      }
+      for (const auto where : letter.where) {
+        waiting += where == Where::waiting;
+        flying += where == Where::attempt;
+      }
+    }
+    for (const auto& [id, line] : lines_) idle += line.state == Line::State::idle;
+    const auto load = scheduler_.load();
+    CHECK(load.in_attempt == flying);
+    CHECK(load.ready + load.delayed + load.resolving == waiting);
+    CHECK(load.sessions == lines_.size());
+    CHECK(load.idle == idle);
+    std::uint64_t of_sites = 0, sessions = 0;
+    for (const auto& site : scheduler_.sites()) {
+      of_sites += site.recipients;
+      sessions += site.sessions;
+      CHECK(site.window >= 1);
+      CHECK(site.window <= config_.connections_per_site);
+    }
+    CHECK(of_sites <= load.ready);
+    CHECK(sessions == lines_.size());
+  }
+
+  // Left alone, it comes to an end: nobody starves.
+  void drain() {
+    paused_ = false;
+    scheduler_.pause(false);
+    for (int i = 0; i < 20'000; ++i) {
+      resolve();
+      progress();
+      take_all();
+      std::size_t left = 0;
+      for (const auto& [number, letter] : letters_) left += letter.left;
+      if (left == 0) break;
+      const auto wake = scheduler_.wake_at(now_);
+      if (attempts_.empty() && asked_.empty() && wake)
+        now_ = std::max(now_, *wake);
+      else
+        now_ += 100ms;
+    }
+    check();
+    for (const auto& [number, letter] : letters_) REQUIRE(letter.left == 0);
+    for (int i = 0; i < 1000 && !lines_.empty(); ++i) {
+      now_ += 1s;
+      progress();
+      take_all();
+    }
+    CHECK(lines_.empty());
+    CHECK(scheduler_.quiet());
+    for (const auto& [number, letter] : letters_) scheduler_.forget(number);
+    now_ += 24h; // every hold and every route is over
+    take_all();
+    take_all();
+    CHECK(scheduler_.sites().empty());
+    CHECK_FALSE(scheduler_.wake_at(now_));
+  }
+
+  SeededDice dice_;
+  SchedulerConfig config_;
+  Scheduler scheduler_;
+  Monotonic now_ = Monotonic{} + 1h;
+  bool paused_ = false;
+  std::map<std::uint64_t, Letter> letters_;
+  std::map<AttemptId, Work> attempts_;
+  std::map<SessionId, Line> lines_;
+  std::set<std::string> asked_;
+};
+
+} // namespace
+
+TEST_CASE("Whatever happens in whatever order, each recipient is settled once and no limit is broken") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    Model(seed).run(400);
+  }
+}
