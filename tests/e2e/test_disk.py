@@ -32,7 +32,7 @@ def fill(disk, leave=0):
 def test_a_full_disk_stops_claiming_and_all_goes_on_by_itself_when_there_is_room(tiny, start_world, make_agent):
     spool = Spool(tiny.path + "/spool")
     world = start_world(simple(domains=4, hosts=4))
-    agent = make_agent(world, {"spool.rescan": "200ms"}, where=spool).start()
+    agent = make_agent(world, {"spool.rescan": "200ms", "retry.schedule": ["1s"]}, where=spool).start()
     spool.send("before", ["ann@d1.example"])
     spool.final("before")
     for i in range(20):
