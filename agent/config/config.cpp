@@ -50,7 +50,7 @@ class Reader {
       if (auto problem = key->read(config_, node); !problem.empty())
         complain(at.line == 0 ? at : value_at, name, fmt::format("{} {}", name, problem));
     } else if (is_planned(name)) {
-      complain(at, name, fmt::format("{} is not in this version", name));
+      if (auto problem = judge_planned(name, node); !problem.empty()) complain(at, name, std::move(problem));
     } else if (is_section(name)) {
       if (node.is_table()) return section(*node.as_table(), name);
       complain(at, name, fmt::format("{} is a section: its keys stand under [{}]", name, name));

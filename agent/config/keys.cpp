@@ -355,10 +355,40 @@ std::vector<Key> make_keys() {
 
 #undef PLACE
 
-// Keys and sections whose features are still to come.
-constexpr auto planned = std::to_array<std::string_view>(
-    {"listen.smtp", "listen.mode", "listen.sync_timeout", "resolver.trust_ad", "smtp.source", "smtp.tls",
-     "smtp.dane", "smtp.mta_sts", "smtp.ca_file", "smtp.timeouts.tls", "retry.dsn", "route", "site"});
+// Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
+// that a configuration may already say so: `smtp.tls = "off"`.
+struct Planned {
+  std::string_view name;
+  std::string_view as_now; // as TOML; empty: no value says it
+};
+
+constexpr auto planned = std::to_array<Planned>({
+    {"listen.smtp", "\"\""},
+    {"listen.mode", "\"queue\""},
+    {"listen.sync_timeout", ""},
+    {"resolver.trust_ad", "\"no\""},
+    {"smtp.source", "[]"},
+    {"smtp.tls", "\"off\""},
+    {"smtp.dane", "false"},
+    {"smtp.mta_sts", "false"},
+    {"smtp.ca_file", "\"\""},
+    {"smtp.timeouts.tls", ""},
+    {"retry.dsn", "\"off\""},
+    {"route", ""},
+    {"site", ""},
+});
+
+const Planned* find_planned(std::string_view name) {
+  const auto* const found = std::ranges::find(planned, name, &Planned::name);
+  return found == planned.end() ? nullptr : found;
+}
+
+bool is_written_as(const toml::node& node, std::string_view text) {
+  if (const auto* value = node.as_string()) return quoted(value->get()) == text;
+  if (const auto* value = node.as_boolean()) return (value->get() ? "true" : "false") == text;
+  if (const auto* value = node.as_array()) return value->empty() && text == "[]";
+  return false;
+}
 
 // Levenshtein's distance: how many letters are to be added, left out or changed.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -399,7 +429,15 @@ bool is_section(std::string_view name) {
   });
 }
 
-bool is_planned(std::string_view name) { return std::ranges::find(planned, name) != planned.end(); }
+bool is_planned(std::string_view name) { return find_planned(name) != nullptr; }
+
+std::string judge_planned(std::string_view name, const toml::node& node) {
+  const Planned& key = *find_planned(name);
+  if (key.as_now.empty()) return fmt::format("{} is not in this version", name);
+  if (is_written_as(node, key.as_now)) return {};
+  return fmt::format("{} is not in this version, which works as {} = {} says", name, last_part(name),
+                     key.as_now);
+}
 
 std::string_view nearest_key(std::string_view name) {
   return std::ranges::min_element(all_keys(), {}, [&](const Key& key) { return distance(name, key.name); })

@@ -27,6 +27,8 @@ struct Key {
 
 // A key that this program will have once its feature is there; no other name is to be suggested for it.
 [[nodiscard]] bool is_planned(std::string_view name);
+// What is wrong with a value of such a key; "" if it asks for what this version does anyway.
+[[nodiscard]] std::string judge_planned(std::string_view name, const toml::node& node);
 
 // The key or section that is written most alike.
 [[nodiscard]] std::string_view nearest_key(std::string_view name);

@@ -199,6 +199,9 @@ void Engine::resolve(Now now) {
     while (auto domain = scheduler_.next_wanted()) dns_.want(*domain);
     while (auto found = dns_.next_route()) {
       progress = true;
+      if (found->second) {
+        for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
+      }
       scheduler_.route_found(found->first, std::move(found->second), now.mono);
     }
   }
