@@ -1,4 +1,4 @@
-// What became of one recipient in one attempt (RFC 3464 §2.3 fields, RFC 3463 codes; contract §3).
+// What became of one recipient in one attempt (RFC 3464 §2.3 fields, RFC 3463 codes).
 #pragma once
 
 #include "spool/time.h"

@@ -1,5 +1,5 @@
-// Who the agent is: started by root it gives the spool to its user and becomes that user (contract of the config's `user`
-// and `group`). Without root, or without such a user, it stays who it is.
+// Who the agent is: started by root it gives the spool to the configured `user` and becomes that user. Without root, or
+// without such a user, it stays who it is.
 #pragma once
 
 #include "agent/config/config.h"

@@ -1,4 +1,4 @@
-// When a delayed recipient is tried again (contract §5 retry.schedule, §6 "Sending").
+// When a delayed recipient is tried again: the steps of `retry.schedule`.
 #pragma once
 
 #include "resolver/dice.h"

@@ -1,4 +1,4 @@
-// Who is tried next, over which session, and when (house.md "One message, followed through", steps 3 to 10).
+// Who is tried next, over which session, and when (docs/scheduling.md).
 //
 // Recipients are sorted by domain; a domain waits for its Route or stands in the Lane of its Site (same MX
 // set), where domains take turns, and within a domain messages take turns, one transaction each. A free place
@@ -9,9 +9,11 @@
 // It owns no clock, no socket and no outcome, and never calls its caller:
 //
 //   scheduler.add(message, now);
-//   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);    ...
-//   scheduler.route_found(...) while (auto work = scheduler.next_work(now)) perform it: see Work; in the end
-//   scheduler.settle(work->attempt, ...) arm a timer at scheduler.wake_at(now)
+//   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);
+//   on an answer:  scheduler.route_found(domain, answer, now);
+//   while (auto work = scheduler.next_work(now)) perform it: see Work;
+//   when it is done:  scheduler.settle(work->attempt, dispositions, now);
+//   arm a timer at scheduler.wake_at(now)
 #pragma once
 
 #include "agent/queue/retry.h"

@@ -19,7 +19,8 @@
 //                          then client.end_of_content(now), or client.abandon_content() and close the
 //                          connection
 //       case settled:      event->results has an answer for each recipient; `ready` follows if the session
-//       can go on case closed:       close the connection; event->trouble says why (empty after a QUIT)
+//                          can go on
+//       case closed:       close the connection; event->trouble says why (empty after a QUIT)
 //     }
 //     write client.take_output(); // before the next bytes are read
 //   }

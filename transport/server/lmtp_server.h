@@ -10,8 +10,9 @@
 //   while (auto event = server.next_event()) switch (event->kind) {
 //     case begin:   an envelope is complete, DATA was answered 354; if it can't be kept, say so at `end`
 //     case content: event->bytes, still dot-stuffed, CRLF lines as they came, without the final dot
-//     case end:     make it durable, then server.answer(replies): one reply a recipient, in the envelope's
-//     order case aborted: forget what came since begin case closed:  close after the output is written
+//     case end:     make it durable, then server.answer(replies): one reply a recipient, in the envelope's order
+//     case aborted: forget what came since begin
+//     case closed:  close after the output is written
 //   }
 #pragma once
 
