@@ -346,8 +346,8 @@ void Client::dot_answered() {
 void Client::answered_out_of_turn() {
   const Reply& reply = parser_.reply();
   if (reply.code == service_not_available) return shut_down(stage());
-  if (content_ == Content::sending &&
-      reply.negative()) { // it does not want the rest, but only a dot could end it here
+  if (content_ == Content::sending && reply.negative()) {
+    // It does not want the rest; but what ends the content is a dot, and that would ask it to take the message.
     SharedReply shared = share();
     decide_open(answer(Kind::refused, Stage::content, shared));
     return close({.kind = Trouble::Kind::none,
