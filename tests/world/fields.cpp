@@ -1,6 +1,7 @@
 #include "tests/world/fields.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
 

@@ -3,7 +3,7 @@
 // ("hosts.mx1.at.rcpt").
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -29,8 +29,6 @@ class Fields {
 
   // Null when the key is absent. A key that was asked for is known from then on.
   const Json* find(std::string_view key);
-
-  [[nodiscard]] bool has(std::string_view key) const { return object_.contains(key); }
 
   std::optional<bool> flag(std::string_view key);
   std::optional<std::uint64_t> count(std::string_view key);

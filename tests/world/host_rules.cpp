@@ -1,5 +1,7 @@
 #include "tests/world/host_rules.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 
 namespace bulkmail::world {

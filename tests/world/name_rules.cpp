@@ -3,6 +3,7 @@
 #include "tests/world/dns_message.h"
 
 #include <arpa/inet.h>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
 

@@ -12,7 +12,6 @@ namespace {
 constexpr int packets_a_turn = 256;
 constexpr std::size_t largest_message = 65535;
 constexpr int longest_chain = 16;
-constexpr int port_attempts = 50;
 constexpr std::uint64_t most_copies = 100;
 constexpr std::size_t garbage_size = 48;
 

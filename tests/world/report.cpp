@@ -3,6 +3,7 @@
 #include "tests/world/fields.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <fstream>

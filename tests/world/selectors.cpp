@@ -1,5 +1,7 @@
 #include "tests/world/selectors.h"
 
+#include <nlohmann/json.hpp>
+
 #include <charconv>
 
 namespace bulkmail::world {

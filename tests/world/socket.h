@@ -51,6 +51,9 @@ struct SocketAddress {
   [[nodiscard]] std::string text() const; // "127.0.0.1:53", "[::1]:53"
 };
 
+// A port that is free for one socket may be taken for the next that needs the same: so often another is tried.
+inline constexpr int port_attempts = 50;
+
 // Bound, and listening if it is a stream. Throws std::system_error.
 Descriptor bound_socket(int type, const SocketAddress& address, int backlog, int receive_buffer = 0);
 SocketAddress local_address(int fd);

@@ -1,5 +1,7 @@
 #include "tests/world/step.h"
 
+#include <nlohmann/json.hpp>
+
 #include <array>
 
 namespace bulkmail::world {

@@ -5,12 +5,6 @@
 #include <filesystem>
 
 namespace bulkmail::world {
-namespace {
-
-constexpr int port_attempts = 50;
-
-} // namespace
-
 World::World(const WorldFile& file) : scene_(file.log) {
   scene_.log_commands = file.log_commands;
   scene_.log_messages = file.log_messages;

@@ -4,6 +4,8 @@
 
 #include "tests/world/fields.h"
 
+#include <nlohmann/json.hpp>
+
 #include <filesystem>
 
 namespace bulkmail::world::test {
