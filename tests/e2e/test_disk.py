@@ -123,6 +123,7 @@ def test_few_descriptors_mean_fewer_sessions_and_no_loss(start_world, make_agent
         spool.send(f"mail-{i}", [f"s{i}@d{i + 1}.example"])
 
     def done():
+        assert agent.running, agent.log()[-3000:]
         statuses = [spool.status("mail")] + [spool.status(f"mail-{i}") for i in range(30)]
         if all(status and status["final"] for status in statuses):
             return statuses

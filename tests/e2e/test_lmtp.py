@@ -34,7 +34,7 @@ def test_each_recipient_has_its_reply_and_the_message_is_delivered_with_a_receiv
         assert [reply.code for reply in client.message("list@sender.example", recipients, CONTENT)] == [250] * 3
         assert client.command("QUIT").code == 221
     waiting.until(lambda: world.received() == {recipient: 1 for recipient in recipients})
-    for message in world.messages():
+    for message in world.wait_for("message", 2):
         received, rest = received_header(world.content(message))
         assert b"LMTP" in received and b"relay.example" in received and b"client.example" in received
         assert rest == CONTENT
@@ -114,8 +114,7 @@ def test_a_session_cut_into_single_bytes_is_the_same(start_world, start_agent, s
         for position in range(len(script)):
             client.send(script[position:position + 1])
         assert [reply.code for reply in client.replies(6)] == [250, 250, 250, 354, 250, 221]
-    waiting.until(world.received)
-    assert received_header(world.content(world.messages()[0]))[1] == b"Subject: x\r\n\r\n.\r\nbody\r\n"
+    assert received_header(world.content(world.wait_for("message")[0]))[1] == b"Subject: x\r\n\r\n.\r\nbody\r\n"
 
 
 @pytest.mark.parametrize("ending", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\n.\r", b"\r\n.\r", b"\r\n\0.\r\n",
@@ -204,7 +203,7 @@ def test_a_large_message_by_lmtp_is_streamed(start_world, start_agent, spool):
         assert client.message("a@b.example", ["ann@d1.example"], large)[0].code == 250
     waiting.until(lambda: world.accepted("ann@d1.example") == 1, 30)
     assert agent.memory("VmHWM") - before < 8 << 20
-    [message] = [message for message in world.messages() if message["size"] > 1_000_000]
+    message = world.wait_for("message", 2)[1]
     assert len(large) < message["size"] < len(large) + 1000 and message["bare"] == 0
 
 
