@@ -41,6 +41,12 @@ std::uint64_t event_end(const JournalRecord& record) { // one past its last even
 // "~".
 std::string name_of(const std::string& id) { return id.substr(0, id.find('~')); }
 
+std::unique_ptr<Message> without_recipients(const Message& message) {
+  MessageFacts facts = message.facts();
+  facts.envelope = Envelope();
+  return std::make_unique<Message>(std::move(facts), message.expires());
+}
+
 class Recovery {
  public:
   Recovery(Disk& disk, Ids& ids, milliseconds expire, Wall now)
@@ -70,7 +76,7 @@ class Recovery {
     std::sort(claimed->begin(), claimed->end());
     for (const std::string& id : *claimed)
       if (auto done = take(id); !done) return std::unexpected(done.error());
-    if (auto done = take_back_from_new(); !done) return std::unexpected(done.error());
+    if (auto done = look_into_new(); !done) return std::unexpected(done.error());
     collect_missing_refusals();
     std::stable_sort(spool_.missing.begin(), spool_.missing.end(), [](const auto& a, const auto& b) {
       const auto first = [](const auto& kind) { return kind.first_event; };
@@ -146,34 +152,40 @@ class Recovery {
     }
     const Stamp stamp = stamp_of(*info);
     Journalled* const journalled = find(by_id_, id, stamp);
-    if (journalled != nullptr) journalled->found = true;
+    if (journalled != nullptr)
+      journalled->found = true;
+    else
+      taken_anew_.emplace(name_of(id), stamp);
     return restore(id, stamp, journalled);
   }
 
-  // A power cut may undo the rename from new/ to cur/ of a message whose outcomes are durable.
-  Result<void> take_back_from_new() {
-    if (by_name_.empty()) return {};
+  // A power cut may undo the rename from new/ to cur/ of a message whose outcomes are durable, or half of any such rename.
+  Result<void> look_into_new() {
+    if (by_name_.empty() && taken_anew_.empty()) return {};
     auto names = disk_.list("new");
     if (!names) return std::unexpected(names.error());
     std::sort(names->begin(), names->end());
     for (const std::string& name : *names) {
-      if (by_name_.find(name) == by_name_.end()) continue;
-      const std::string path = "new/" + name;
-      const auto info = disk_.info(path);
+      if (!by_name_.contains(name) && !taken_anew_.contains(name)) continue;
+      const auto info = disk_.info("new/" + name);
       if (!info || info->kind != FileInfo::Kind::regular) continue;
-      const Stamp stamp = stamp_of(*info);
-      Journalled* const journalled = find(by_name_, name, stamp);
-      if (journalled == nullptr) continue;
-      if (journalled->found) { // under both names: half of a rename
-        if (auto removed = disk_.remove(path); !removed) return removed;
-        continue;
-      }
-      const std::string& id = journalled->begin->id;
-      if (auto moved = disk_.rename_new(path, "cur/" + id); !moved) return moved;
-      journalled->found = true;
-      if (auto restored = restore(id, stamp, journalled); !restored) return restored;
+      if (auto done = take_back(name, stamp_of(*info)); !done) return done;
     }
     return {};
+  }
+
+  Result<void> take_back(const std::string& name, const Stamp& stamp) {
+    const std::string path = "new/" + name;
+    const auto same_file = [&](const auto& taken) { return taken.second == stamp; };
+    const auto [first, last] = taken_anew_.equal_range(name);
+    Journalled* const journalled = find(by_name_, name, stamp);
+    if ((journalled != nullptr && journalled->found) || std::any_of(first, last, same_file))
+      return disk_.remove(path); // it has both names
+    if (journalled == nullptr) return {};
+    const std::string& id = journalled->begin->id;
+    if (auto moved = disk_.rename_new(path, "cur/" + id); !moved) return moved;
+    journalled->found = true;
+    return restore(id, stamp, journalled);
   }
 
   Result<void> restore(const std::string& id, const Stamp& stamp, const Journalled* journalled) {
@@ -222,8 +234,10 @@ class Recovery {
     facts.number = begin != nullptr ? begin->message : ids_.next_number();
     ids_.take(id, facts.digest);
     recovered.message = std::make_unique<Message>(std::move(facts), expires);
-    if (status) recovered.message->set_serial(status->serial + serial_gap);
     if (journalled != nullptr) replay(*journalled, *recovered.message);
+    // Nothing of a condemned message is to be sent.
+    if (recovered.condemned) recovered.message = without_recipients(*recovered.message);
+    if (status) recovered.message->set_serial(status->serial + serial_gap);
     spool_.messages.push_back(std::move(recovered));
     return {};
   }
@@ -282,6 +296,7 @@ class Recovery {
   JournalContents journal_;
   std::unordered_map<std::uint64_t, Journalled> messages_;
   std::unordered_multimap<std::string_view, Journalled*> by_id_, by_name_;
+  std::unordered_multimap<std::string, Stamp> taken_anew_; // by name: in cur/, unknown to the journal
   std::vector<const RefusedRecord*> refusals_;
   std::uint64_t first_event_ = std::numeric_limits<std::uint64_t>::max(); // the lowest in the journal
   std::uint64_t last_seq_ = 0;                                            // in results/

@@ -16,8 +16,7 @@
 namespace bulkmail::spool {
 
 struct RecoveredMessage {
-  std::unique_ptr<Message>
-      message; // its outcomes applied; without recipients if its file is no message any more
+  std::unique_ptr<Message> message; // its outcomes applied; a condemned one has no recipients
   std::optional<DropProblem> condemned;
   std::optional<RefusedRecord> condemnation; // as the journal has it already
   bool has_status = false;

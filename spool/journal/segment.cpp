@@ -26,7 +26,7 @@ std::optional<SegmentHeader> read_header(std::string_view bytes) {
   header.next_message = in.word<std::uint64_t>();
   header.previous_length = in.word<std::uint64_t>();
   const auto crc = in.word<std::uint32_t>();
-  if (!in.ok()) return std::nullopt;
+  if (!in.ok() || header.version == 0) return std::nullopt;
   // Another version's header may go on differently; its number alone is sure.
   if (header.version == journal_version && crc32c(bytes.substr(0, header_size - 4)) != crc)
     return std::nullopt;

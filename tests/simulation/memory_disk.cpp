@@ -135,10 +135,11 @@ std::unique_ptr<MemoryDisk> MemoryDisk::power_cut(Dice& dice) const {
       const bool renamed = n + 1 < unsynced_.size() &&
                            unsynced_[n].operation == unsynced_[n + 1].operation; // new name, old name
       if (renamed) {
-        // Neither, the new name beside the old one, or both: the file is never without a name.
-        const std::uint64_t survives = dice.below(3);
+        // Not at all, wholly, or from folder to folder under both names: the file is never without one.
+        const bool both_names = unsynced_[n].folder != unsynced_[n + 1].folder;
+        const std::uint64_t survives = dice.below(both_names ? 3 : 2);
         if (survives > 0) apply(entries[unsynced_[n].folder], unsynced_[n]);
-        if (survives > 1) apply(entries[unsynced_[n + 1].folder], unsynced_[n + 1]);
+        if (survives == 1) apply(entries[unsynced_[n + 1].folder], unsynced_[n + 1]);
         ++n;
       } else if (dice.below(2) == 0) {
         apply(entries[unsynced_[n].folder], unsynced_[n]);

@@ -5,7 +5,7 @@
 // brings a file's bytes down, sync_directory a folder's entries, sync_all everything. power_cut() draws one of the states
 // in which a machine may come up again:
 //   ordered: as ext4 with a journal: entries survive up to some moment, a file's unsynced end up to some octet
-//   any: all that POSIX allows: each entry on its own, a rename under both names, sectors of the unsynced end as zeros
+//   any: all that POSIX allows: each entry on its own, a file moved to another folder under both names, sectors of the unsynced end as zeros
 #pragma once
 
 #include "resolver/dice.h"
