@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -183,28 +184,39 @@ TEST_CASE("what submit composes is claimed with the same envelope and content") 
 // Hidden: run by its tag. At most 25 us of CPU a claim is what the agent's speed is built on.
 TEST_CASE("the cost of a claim and of a large envelope", "[.cost]") {
   SpoolFolder spool;
-  const auto cpu_us = [] {
-    timespec used{};
-    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return static_cast<double>(used.tv_sec) * 1e6 + static_cast<double>(used.tv_nsec) / 1e3;
+
+  struct Cpu {
+    double ours, kernel; // us
+  };
+
+  const auto cpu = [] {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto us = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+    };
+    return Cpu{us(used.ru_utime), us(used.ru_stime)};
   };
   constexpr int count = 10'000;
   const std::string body(4096 - good.size(), 'x');
   for (int i = 0; i < count; ++i)
     spool.write("new/drop" + std::to_string(i),
                 "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n\r\n" + body + "\r\n.\r\n");
-  double start = cpu_us();
+  Cpu start = cpu();
   const auto names = *spool.claimer->names();
   for (const std::string& name : names) REQUIRE(std::holds_alternative<Claimed>(spool.claim(name)));
-  WARN("a claim of a 4 KiB drop: " << (cpu_us() - start) / count << " us of CPU");
+  Cpu end = cpu();
+  WARN("a claim of a 4 KiB drop: " << (end.ours - start.ours) / count << " us of ours, "
+                                   << (end.kernel - start.kernel) / count << " us of the kernel's");
 
   std::string list = "MAIL FROM:<a@b>\n";
   for (int i = 0; i < 1'000'000; ++i)
     list += "RCPT TO:<user" + std::to_string(i) + "@domain" + std::to_string(i % 5000) + ".example>\n";
   spool.write("new/list", list + "DATA\nx\n.\n");
-  start = cpu_us();
+  start = cpu();
   const ClaimAnswer answer = spool.claim("list");
-  WARN("a claim of 1,000,000 recipients: " << (cpu_us() - start) / 1000 << " ms of CPU, "
-                                           << std::get<Claimed>(answer).facts.envelope.memory() / 1'000'000
-                                           << " MB");
+  end = cpu();
+  WARN("a claim of 1,000,000 recipients: "
+       << (end.ours - start.ours + end.kernel - start.kernel) / 1000 << " ms, "
+       << std::get<Claimed>(answer).facts.envelope.memory() / 1'000'000 << " MB");
 }

@@ -285,7 +285,8 @@ TEST_CASE("a malformed recipient is kept and marked, and holds no other up") {
   }
   CHECK(parsed("a@b\nu@\nc@d\na b@c\n\nx").envelope.recipient(2).malformed);
   CHECK(parsed("X-Sender:a@b\nX-Receiver: u@\nx:y\n").envelope.recipient(0).malformed);
-  const auto recipient = parsed(bsmtp("<a@b>", "<a b@c> NOTIFY=NEVER")).envelope.recipient(0);
+  const ParsedDrop drop = parsed(bsmtp("<a@b>", "<a b@c> NOTIFY=NEVER"));
+  const Recipient recipient = drop.envelope.recipient(0);
   CHECK(recipient.address == "a b@c");
   CHECK(recipient.notify.never);
 }
