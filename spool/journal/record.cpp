@@ -64,11 +64,12 @@ std::vector<std::uint32_t> read_recipients(ByteReader& in) {
   std::vector<std::uint32_t> recipients;
   if (!in.ok()) return recipients;
   recipients.reserve(count);
-  std::uint64_t index = 0;
+  std::uint32_t index = 0;
   for (std::uint64_t n = 0; n < count && in.ok(); ++n) {
-    index += in.number();
-    if (index > std::numeric_limits<std::uint32_t>::max()) in.fail();
-    recipients.push_back(static_cast<std::uint32_t>(index));
+    const std::uint64_t step = in.number();
+    if (step > std::numeric_limits<std::uint32_t>::max() - index) in.fail();
+    index += static_cast<std::uint32_t>(step);
+    recipients.push_back(index);
   }
   return recipients;
 }

@@ -1,0 +1,1 @@
+bulkmail_fuzz(journal bulkmail_spool)
