@@ -28,7 +28,7 @@ struct Resolver::Impl {
   Impl(ResolverConfig config, Dice& dice)
       : rules(rules_from(config)),
         cache(config.cache_entries),
-        client(std::move(config.servers), config.timeout, config.attempts, dice) {}
+        client(std::move(config.servers), config.timeout, config.attempts, config.sockets, dice) {}
 
   // A lookup that waits for an answer.
   struct Waiter {

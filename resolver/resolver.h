@@ -36,6 +36,7 @@ struct ResolverConfig {
   bool allow_private = false;           // private_targets
   bool ipv6 = true, ipv4 = true;        // address families to ask for
   std::size_t cache_entries = 200'000;
+  std::size_t sockets = 2000; // questions in flight at once, each with a socket of its own; 2000 at most
 };
 
 using SocketId = std::uint64_t;

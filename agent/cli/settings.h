@@ -1,8 +1,8 @@
 // Finds and reads the configuration that a command is to work with.
 #pragma once
 
-#include "agent/io/service.h"
 #include "agent/config/config.h"
+#include "agent/io/config_origin.h"
 
 #include <expected>
 #include <string>
@@ -26,8 +26,5 @@ struct Settings {
 // for each thing that is wrong.
 [[nodiscard]] std::expected<Settings, std::vector<std::string>> load_settings(const SettingsSource& source,
                                                                               const std::string& hostname);
-
-// The same again from where it came, for HUP.
-[[nodiscard]] std::expected<Config, std::vector<std::string>> read_config(const ConfigOrigin& origin);
 
 } // namespace bulkmail::agent

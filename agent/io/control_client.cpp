@@ -1,6 +1,6 @@
 #include "agent/io/control_client.h"
 
-#include "agent/cli/descriptor.h"
+#include "agent/io/descriptor.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

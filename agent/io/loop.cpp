@@ -70,8 +70,10 @@ void Loop::close_all() {
       [](uv_handle_t* handle, void*) {
         if (uv_is_closing(handle) != 0) return;
         uv_close(handle, [](uv_handle_t* closed) {
-          if (closed->type == UV_SIGNAL) delete static_cast<Signal*>(closed->data);
-          if (closed->type == UV_FS_EVENT) delete static_cast<Watch*>(closed->data);
+          if (closed->type == UV_SIGNAL)
+            delete static_cast<Signal*>(closed->data);
+          else if (closed->type == UV_FS_EVENT)
+            delete static_cast<Watch*>(closed->data);
         });
       },
       nullptr);

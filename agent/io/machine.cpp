@@ -15,7 +15,8 @@
 namespace bulkmail::agent {
 namespace {
 
-constexpr rlim_t reserved_descriptors = 200;   // files, DNS sockets, clients, the log
+constexpr rlim_t reserved_descriptors = 200; // files, clients, the log
+constexpr rlim_t most_questions = 2000;
 constexpr rlim_t most_descriptors = 1'048'576; // the kernel's usual nr_open
 
 } // namespace
@@ -65,15 +66,16 @@ std::vector<resolver::Endpoint> name_servers(const Config& config) {
   return servers;
 }
 
-std::uint32_t raise_descriptor_limit() {
+DescriptorBudget raise_descriptor_limit() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = std::min(limit.rlim_max, most_descriptors);
   setrlimit(RLIMIT_NOFILE, &limit);
   getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t usable = limit.rlim_cur > 2 * reserved_descriptors ? limit.rlim_cur - reserved_descriptors
-                                                                  : std::max<rlim_t>(1, limit.rlim_cur / 2);
-  return static_cast<std::uint32_t>(usable);
+                                                                  : std::max<rlim_t>(4, limit.rlim_cur / 2);
+  const rlim_t questions = std::min<rlim_t>(usable / 4, most_questions);
+  return {static_cast<std::uint32_t>(usable - questions), static_cast<std::uint32_t>(questions)};
 }
 
 } // namespace bulkmail::agent

@@ -22,7 +22,13 @@ class KernelDice : public Dice {
 
 [[nodiscard]] std::vector<resolver::IpAddress> own_addresses();                   // loopback left out
 [[nodiscard]] std::vector<resolver::Endpoint> name_servers(const Config& config); // config, else resolv.conf
-// Raises the limit of descriptors as far as it goes; answers how many sessions that allows.
-[[nodiscard]] std::uint32_t raise_descriptor_limit();
+
+// Raises the limit of descriptors as far as it goes; answers how it is shared out.
+struct DescriptorBudget {
+  std::uint32_t sessions = 0;
+  std::uint32_t questions = 0; // to name servers, each over a socket of its own
+};
+
+[[nodiscard]] DescriptorBudget raise_descriptor_limit();
 
 } // namespace bulkmail::agent

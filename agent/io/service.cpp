@@ -25,8 +25,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <thread>
 
@@ -88,7 +86,7 @@ class Service {
   }
 
   spool::Result<void> open() {
-    const std::uint32_t most_connections = raise_descriptor_limit();
+    const DescriptorBudget descriptors = raise_descriptor_limit();
     auto disk = spool::open_posix_disk(config_.spool.path);
     if (!disk) return std::unexpected(disk.error());
     disk_ = std::move(*disk);
@@ -96,7 +94,8 @@ class Service {
     settings.config = config_;
     settings.servers = name_servers(config_);
     settings.own_addresses = own_addresses();
-    settings.most_connections = most_connections;
+    settings.most_connections = descriptors.sessions;
+    settings.most_questions = descriptors.questions;
     settings.version = version_;
     settings.process_id = static_cast<std::uint64_t>(getpid());
     engine_ =
@@ -170,25 +169,16 @@ class Service {
  private:
   // A broken file changes nothing: the agent goes on with what it has.
   void reload() {
-    std::string text;
-    if (!origin_.file.empty()) {
-      std::ifstream file(origin_.file);
-      if (!file) {
-        say(log_, Level::error, "reload refused", "cannot read " + origin_.file);
-        return;
-      }
-      text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    }
-    const auto loaded = load_config(text, origin_.file, origin_.overrides, origin_.hostname);
-    if (!loaded) {
-      for (const auto& error : loaded.error()) say(log_, Level::error, "reload refused", error.to_string());
+    auto config = read_config(origin_);
+    if (!config) {
+      for (const auto& error : config.error()) say(log_, Level::error, "reload refused", error);
       return;
     }
-    if (auto reopened = log_.reopen(loaded->log); !reopened) {
+    if (auto reopened = log_.reopen(config->log); !reopened) {
       say(log_, Level::error, "reload refused", reopened.error());
       return;
     }
-    engine_->reload(*loaded);
+    engine_->reload(*config);
     say(log_, Level::info, "reloaded", origin_.file.empty() ? "defaults" : origin_.file);
   }
 

@@ -3,20 +3,13 @@
 #pragma once
 
 #include "agent/config/config.h"
+#include "agent/io/config_origin.h"
 
 #include <chrono>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace bulkmail::agent {
-
-// Where the configuration came from, so that HUP can read it again.
-struct ConfigOrigin {
-  std::string file;                // empty: there is none, the defaults hold
-  std::vector<Override> overrides; // --spool and --set, in the order given
-  std::string hostname;            // this host's FQDN
-};
 
 struct RunOptions {
   ConfigOrigin origin;

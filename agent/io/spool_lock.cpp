@@ -22,31 +22,22 @@ std::unexpected<spool::Error> failed(const std::string& what) {
 
 spool::Result<SpoolLock> SpoolLock::open(const std::string& spool) {
   const std::string path = spool + "/lock";
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return failed("open " + path);
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.is_open()) return failed("open " + path);
   struct stat home{};
   if (stat(spool.c_str(), &home) == 0 && geteuid() == 0) {
-    if (fchown(descriptor, home.st_uid, home.st_gid) != 0) {
-      close(descriptor);
-      return failed("chown " + path);
-    }
+    if (fchown(file.get(), home.st_uid, home.st_gid) != 0) return failed("chown " + path);
   }
-  return SpoolLock(descriptor);
-}
-
-SpoolLock::SpoolLock(SpoolLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-SpoolLock::~SpoolLock() {
-  if (descriptor_ >= 0) close(descriptor_);
+  return SpoolLock(std::move(file));
 }
 
 spool::Result<bool> SpoolLock::try_take(Holder as) {
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return false;
     return failed("flock");
   }
   const std::string text = fmt::format("{} {}\n", as == Holder::agent ? "agent" : "drain", getpid());
-  if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, text.data(), text.size(), 0) < 0) {
+  if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0) {
     // A full disk: who holds the lock is not told, but it is held.
     return true;
   }
@@ -55,7 +46,7 @@ spool::Result<bool> SpoolLock::try_take(Holder as) {
 
 SpoolLock::Holder SpoolLock::holder() const {
   std::array<char, 5> text{};
-  const ssize_t count = pread(descriptor_, text.data(), text.size(), 0);
+  const ssize_t count = pread(file_.get(), text.data(), text.size(), 0);
   return count == 5 && std::memcmp(text.data(), "drain", 5) == 0 ? Holder::drain : Holder::agent;
 }
 

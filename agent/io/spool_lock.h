@@ -1,6 +1,7 @@
 // One agent a spool: flock on its `lock` file, which says who has it.
 #pragma once
 
+#include "agent/io/descriptor.h"
 #include "spool/error.h"
 
 #include <string>
@@ -13,18 +14,14 @@ class SpoolLock {
 
   // Made and owned as the spool is.
   [[nodiscard]] static spool::Result<SpoolLock> open(const std::string& spool);
-  SpoolLock(SpoolLock&& other) noexcept;
-  SpoolLock& operator=(SpoolLock&&) = delete;
-  ~SpoolLock(); // lets go of it
-
   // False: somebody has it.
   [[nodiscard]] spool::Result<bool> try_take(Holder as);
   [[nodiscard]] Holder holder() const; // who has it now
 
  private:
-  explicit SpoolLock(int descriptor) : descriptor_(descriptor) {}
+  explicit SpoolLock(Descriptor file) : file_(std::move(file)) {}
 
-  int descriptor_ = -1;
+  Descriptor file_; // closing it lets go of the lock
 };
 
 } // namespace bulkmail::agent

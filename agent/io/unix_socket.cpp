@@ -1,5 +1,7 @@
 #include "agent/io/unix_socket.h"
 
+#include "agent/io/descriptor.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -25,14 +27,9 @@ spool::Result<int> listen_unix(const std::string& path, const SocketRights& righ
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash);
   const std::string name = path.substr(slash + 1);
-  const int directory = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return failed("open " + folder);
-
-  struct Closer {
-    int descriptor;
-
-    ~Closer() { close(descriptor); }
-  } const closer{directory};
+  const Descriptor folder_fd(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder_fd.is_open()) return failed("open " + folder);
+  const int directory = folder_fd.get();
 
   struct stat old{};
   if (fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0) {

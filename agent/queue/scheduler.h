@@ -102,6 +102,8 @@ class Scheduler {
   // attempt is settled and it can take another; `gone` in the end, whatever happened before.
   void session_established(SessionId session, Monotonic now);
   void session_free(SessionId session, Monotonic now);
+  // Whether another session of the same Site is established: then a refusal is about their number.
+  [[nodiscard]] bool has_company(SessionId session) const;
   enum class Gone : std::uint8_t {
     closed,  // after QUIT, or a used session that the peer closed
     refused, // 421, or could not be opened, while it was the Site's turn: the Window shrinks

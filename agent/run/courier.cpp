@@ -26,7 +26,8 @@ bool was_stale(const transport::Client& client, std::span<const RecipientResult>
   return std::ranges::all_of(results, [](const RecipientResult& result) {
     const bool shut =
         result.kind == RecipientResult::Kind::refused && result.reply && result.reply->code == 421;
-    return result.stage == Stage::mail && (result.kind == RecipientResult::Kind::lost || shut);
+    const bool at_once = result.stage == Stage::mail || result.stage == Stage::rset;
+    return at_once && (result.kind == RecipientResult::Kind::lost || shut);
   });
 }
 
@@ -69,7 +70,7 @@ void Courier::try_next_host() {
     const auto summary = walk_->summary();
     auto outcome = std::make_shared<spool::Outcome>(
         transport::verdict(summary.trouble, summary.peer, summary.every_host_refused, now.wall));
-    tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome, since(began_, now.mono));
+    tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome);
     leave(Scheduler::Gone::refused, std::move(outcome));
     return;
   }
@@ -107,12 +108,7 @@ void Courier::closed(std::string_view why, bool local) {
     advance();
     return;
   }
-  if (local) { // no descriptor, no port: nothing is known about the host
-    channel_.reset();
-    tools_.desk.put_back(*std::exchange(work_, std::nullopt));
-    leave(Scheduler::Gone::closed);
-    return;
-  }
+  if (local) return drop_session(); // no descriptor, no port: nothing is known about the host
   host_failed({Trouble::Kind::lost, Stage::connect, std::nullopt, std::string(why)});
 }
 
@@ -120,7 +116,8 @@ void Courier::advance() {
   while (client_ && !over_) {
     auto event = client_->next_event();
     if (!event) break;
-    if (event->pipelining_broken) tools_.health.remember_broken_pipelining(peer_.host, tools_.clock.now().mono);
+    if (event->pipelining_broken)
+      tools_.health.remember_broken_pipelining(peer_.host, tools_.clock.now().mono);
     switch (event->kind) {
     case Event::Kind::ready: ready(); break;
     case Event::Kind::send_content:
@@ -209,9 +206,8 @@ void Courier::send_content() {
   content_wanted_ = false;
   const auto content = std::move(content_);
   if (content->size() <= one_write) {
-    if (!tools_.desk.may_send()) return end_content();
-    client_->end_of_content(tools_.clock.now().mono);
-    channel_->write(content, client_->take_output());
+    end_content();
+    if (client_) channel_->write(content, client_->take_output());
     return;
   }
   channel_->write(content);
@@ -250,11 +246,18 @@ void Courier::drained() {
 }
 
 void Courier::end_content() {
-  const auto now = tools_.clock.now().mono;
   if (tools_.desk.may_send())
-    client_->end_of_content(now);
+    client_->end_of_content(tools_.clock.now().mono);
   else
-    client_->abandon_content("the spool is full: the outcome could not be kept", now);
+    drop_session();
+}
+
+// No dot goes out: the peer forgets the transaction, and what it was about is tried again as if it had not been.
+void Courier::drop_session() {
+  client_.reset();
+  channel_.reset();
+  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+  leave(Scheduler::Gone::closed);
 }
 
 void Courier::content_failed(const ContentProblem& problem) {
@@ -326,19 +329,12 @@ void Courier::finish() {
     if (client_ && client_->idle() && !work_) close();
     return;
   }
-  client_.reset();
-  channel_.reset();
-  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
-  leave(Scheduler::Gone::closed);
+  drop_session();
 }
 
 void Courier::cut() {
   finish();
-  if (over_ || !client_ || client_->content_sent()) return;
-  client_.reset();
-  channel_.reset();
-  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
-  leave(Scheduler::Gone::closed);
+  if (!over_ && client_ && !client_->content_sent()) drop_session();
 }
 
 void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {

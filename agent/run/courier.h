@@ -34,7 +34,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
     virtual ~Desk() = default;
     virtual void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
                          const transport::Peer& peer, const Timing& timing) = 0;
-    virtual void unreachable(const Work& work, const spool::Outcome& outcome, milliseconds took) = 0;
+    virtual void unreachable(const Work& work, const spool::Outcome& outcome) = 0;
     virtual void put_back(const Work& work) = 0; // not tried, or over a session that had gone stale
     virtual void condemned(const Work& work, const ContentProblem& problem) = 0;
     virtual void unreadable(const Work& work, const ContentProblem& problem) = 0;
@@ -86,6 +86,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void send_content();
   void send_block(ContentReader::Block block);
   void end_content();
+  void drop_session();
   void content_failed(const ContentProblem& problem);
   void settle(std::vector<transport::RecipientResult> results);
   void session_closed(const transport::Trouble& trouble);

@@ -44,6 +44,7 @@ resolver::ResolverConfig resolver_config(const EngineSettings& settings) {
   config.own_addresses = settings.own_addresses;
   config.allow_private = settings.config.smtp.private_targets == Config::Smtp::PrivateTargets::allow;
   config.ipv6 = settings.ipv6;
+  config.sockets = settings.most_questions;
   return config;
 }
 
@@ -321,7 +322,9 @@ void Engine::settled(const Work& work, const std::vector<transport::RecipientRes
   record(work, settlement, now);
 }
 
-void Engine::unreachable(const Work& work, const spool::Outcome& outcome, milliseconds) {
+void Engine::unreachable(const Work& work, const spool::Outcome& outcome) {
+  // Others are being served there: it was one session too many, and its work goes over theirs.
+  if (outcome.action == Action::delayed && scheduler_.has_company(work.session)) return put_back(work);
   settle_all(work, outcome, seams_.clock.now());
 }
 

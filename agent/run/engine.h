@@ -39,6 +39,7 @@ struct EngineSettings {
   std::vector<resolver::IpAddress> own_addresses; // this machine's, loopback left out
   bool ipv6 = true;                               // this machine can reach IPv6 at all
   std::uint32_t most_connections = 1'000'000;     // what the descriptors allow
+  std::uint32_t most_questions = 2000;            // … and to name servers at once
   std::string version;
   std::uint64_t process_id = 0;
 };
@@ -91,7 +92,7 @@ class Engine final : private Intake::Sink, private Courier::Desk {
   // Courier::Desk
   void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
                const transport::Peer& peer, const Courier::Timing& timing) override;
-  void unreachable(const Work& work, const spool::Outcome& outcome, milliseconds took) override;
+  void unreachable(const Work& work, const spool::Outcome& outcome) override;
   void put_back(const Work& work) override;
   void condemned(const Work& work, const ContentProblem& problem) override;
   void unreadable(const Work& work, const ContentProblem& problem) override;

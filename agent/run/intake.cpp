@@ -98,9 +98,8 @@ void Intake::turn() {
 void Intake::finish(Job& job) {
   working_ = false;
   if (job.list_error) {
-    sink_.disk_trouble(*job.list_error);
     rescan_ = true;
-    pause_for_trouble();
+    pause_for_trouble(*job.list_error);
   }
   std::ranges::sort(job.listed);
   for (auto& name : job.listed) hint(std::move(name));
@@ -129,8 +128,7 @@ void Intake::wait(const std::string& name, const spool::Waiting& waiting) {
   switch (waiting.why) {
   case Why::reserved: return; // its intake gives the hint
   case Why::error:
-    sink_.disk_trouble(waiting.error);
-    pause_for_trouble();
+    pause_for_trouble(waiting.error);
     come_back(name, trouble_until_);
     return;
   case Why::hard_linked: {
@@ -151,8 +149,10 @@ void Intake::come_back(const std::string& name, Monotonic at) {
   wake_at(at);
 }
 
-void Intake::pause_for_trouble() {
-  trouble_until_ = clock_.now().mono + trouble_pause;
+void Intake::pause_for_trouble(const spool::Error& error) {
+  const auto now = clock_.now().mono;
+  if (trouble_until_ <= now) sink_.disk_trouble(error); // once a pause, not once a drop
+  trouble_until_ = now + trouble_pause;
   wake_at(trouble_until_);
 }
 

@@ -46,7 +46,7 @@ class Intake {
   void finish(Job& job);
   void wait(const std::string& name, const spool::Waiting& waiting);
   void come_back(const std::string& name, Monotonic at);
-  void pause_for_trouble();
+  void pause_for_trouble(const spool::Error& error);
   void wake_at(Monotonic at);
   void wake();
   [[nodiscard]] bool held_back() const;

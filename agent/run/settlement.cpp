@@ -1,16 +1,6 @@
 #include "agent/run/settlement.h"
 
 namespace bulkmail::agent {
-namespace {
-
-bool same_answer(const transport::RecipientResult& a, const transport::RecipientResult& b) {
-  if (a.kind != b.kind || a.stage != b.stage || a.text != b.text || a.enhanced != b.enhanced) return false;
-  if (a.reply.has_value() != b.reply.has_value()) return false;
-  return !a.reply || (a.reply->code == b.reply->code && a.reply->lines == b.reply->lines);
-}
-
-} // namespace
-
 Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work,
                          std::uint32_t recipient, Now now) const {
   Disposition disposition{Disposition::Kind::done, {}};
@@ -46,7 +36,7 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
     const std::uint32_t attempts = work.message->attempts(recipient);
     std::size_t group = 0;
     while (group < known.size() &&
-           !(known[group].attempts == attempts && same_answer(results[known[group].first], results[i]))) {
+           !(known[group].attempts == attempts && results[known[group].first] == results[i])) {
       ++group;
     }
     if (group == known.size()) {

@@ -13,7 +13,7 @@ namespace bulkmail::resolver {
 namespace {
 
 constexpr unsigned slot_bits = 11; // of a SocketId; the rest is a serial number, so that no id comes twice
-static_assert(Client::max_in_flight <= 1U << slot_bits);
+static_assert(Client::most_in_flight <= 1U << slot_bits);
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -35,10 +35,12 @@ std::string randomise_case(std::string name, Dice& dice) {
 
 } // namespace
 
-Client::Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts, Dice& dice)
+Client::Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts,
+               std::size_t max_in_flight, Dice& dice)
     : servers_(std::move(servers)),
       timeout_(timeout),
       attempts_(std::max(attempts, 1)),
+      max_in_flight_(std::clamp<std::size_t>(max_in_flight, 1, most_in_flight)),
       dice_(dice) {}
 
 void Client::ask(const Question& question, Monotonic now) {
@@ -155,7 +157,7 @@ void Client::timeout(Monotonic now) {
 // --------------------------------------------------------------------------------------------------------------
 
 void Client::start_waiting(Monotonic now) {
-  while (active_ < max_in_flight && !waiting_.empty()) {
+  while (active_ < max_in_flight_ && !waiting_.empty()) {
     Question question = std::move(waiting_.front());
     waiting_.pop_front();
     start(std::move(question), now);

@@ -25,11 +25,12 @@ class Client {
   // At once in flight: the sockets they need fit beside 1,000 sessions in a common limit of descriptors
   // (4,096), and a local resolver's own limits (unbound: 1,024 a thread and more) are not far exceeded.
   // Others wait their turn.
-  static constexpr std::size_t max_in_flight = 2000;
+  static constexpr std::size_t most_in_flight = 2000;
   // Answers that do not match, until a question goes on by TCP: someone may be guessing (RFC 5452 §9.3).
   static constexpr int max_ignored = 20;
 
-  Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts, Dice& dice);
+  Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts,
+         std::size_t max_in_flight, Dice& dice);
 
   // The same question must not be asked again before it is finished.
   void ask(const Question& question, Monotonic now);
@@ -105,6 +106,7 @@ class Client {
   Servers servers_;
   std::chrono::milliseconds timeout_;
   int attempts_;
+  std::size_t max_in_flight_;
   Dice& dice_;
   std::deque<Query> queries_; // stable places
   std::vector<std::size_t> free_;

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view json = ".json";
 constexpr std::string_view temporary = ".tmp";
-constexpr milliseconds temporary_keep{3'600'000}; // one of a crash; a live one lasts milliseconds
+constexpr milliseconds temporary_keep{3'600'000};        // one of a crash; a live one lasts milliseconds
+constexpr milliseconds composing_keep{36LL * 3'600'000}; // of writers that died; as long as qmail gives them
 
 } // namespace
 
@@ -24,6 +25,11 @@ void TidyJob::run() {
       // A message that is still in the queue keeps its status, however seldom it is tried.
       if (!ids_.find(name.substr(0, name.size() - json.size())) && older_than(path, config_->status_keep))
         static_cast<void>(disk_.remove(path));
+    }
+  }
+  if (const auto names = disk_.list("tmp")) {
+    for (const std::string& name : *names) {
+      if (older_than("tmp/" + name, composing_keep)) static_cast<void>(disk_.remove("tmp/" + name));
     }
   }
   if (const auto names = disk_.list("results")) {

@@ -1,4 +1,4 @@
-// Removes final status files and rotated results that were kept long enough. Seldom, and off the loop: it looks at every
+// Removes final status files and rotated results that were kept long enough, and what dead writers left in tmp/. Seldom, and off the loop: it looks at every
 // file in these folders.
 #pragma once
 

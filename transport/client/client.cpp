@@ -274,8 +274,8 @@ void Client::answered() {
   case Verb::ehlo:
   case Verb::helo: return hello_answered(command.verb);
   case Verb::rset:
+    // needs_rset_ stays as it is: with PIPELINING the MAIL that followed in one flight has set it for the next time.
     if (!reply.positive()) out_of_step(stage, fmt::format("{} to RSET", reply.code));
-    needs_rset_ = false;
     return;
   case Verb::mail: return mail_answered();
   case Verb::rcpt: return rcpt_answered(command.recipient);
