@@ -101,13 +101,6 @@ void Backlog::remove(Mail& mail) {
   mails_.erase(mail.number);
 }
 
-Job& Backlog::split(Job& job, std::uint32_t count) {
-  Job& part = jobs_.make(*job.share, job.begin, job.begin + count);
-  part.tried = job.tried;
-  job.begin += count;
-  return part;
-}
-
 void Backlog::delay(Job& job, Monotonic due) {
   Mail& mail = *job.share->mail;
   const bool first = job.share->delayed.empty();

@@ -26,9 +26,6 @@ class Backlog {
   [[nodiscard]] std::shared_ptr<Mail> find(std::uint64_t message) const;
   void remove(Mail& mail); // the caller, and attempts, may hold it for longer
 
-  // Cuts the first `count` recipients off a job.
-  Job& split(Job& job, std::uint32_t count);
-
   void release(Job& job) { jobs_.release(job); }
 
   [[nodiscard]] Slab<Job>& jobs() { return jobs_; }

@@ -44,10 +44,7 @@ std::uint32_t DomainQueue::take(std::uint32_t limit, Slab<Job>& jobs, List<Job>&
       taken.push_back(job);
       count += job.size();
     } else {
-      Job& part = jobs.make(share, job.begin, job.begin + room);
-      part.tried = job.tried;
-      job.begin += room;
-      taken.push_back(part);
+      taken.push_back(split(job, room, jobs));
       count += room;
     }
   }

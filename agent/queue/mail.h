@@ -10,6 +10,7 @@
 
 #include "agent/queue/heap.h"
 #include "agent/queue/intrusive_list.h"
+#include "agent/queue/slab.h"
 #include "spool/message.h"
 #include "spool/time.h"
 
@@ -63,5 +64,13 @@ struct Mail : Link<>, std::enable_shared_from_this<Mail> {
   // Whether this job of it is not to be tried any more.
   [[nodiscard]] bool over_for(const Job& job) const { return over && (job.tried || !attempt_first); }
 };
+
+// Cuts the first `count` recipients off a job.
+inline Job& split(Job& job, std::uint32_t count, Slab<Job>& jobs) {
+  Job& part = jobs.make(*job.share, job.begin, job.begin + count);
+  part.tried = job.tried;
+  job.begin += count;
+  return part;
+}
 
 } // namespace bulkmail::agent

@@ -278,6 +278,20 @@ TEST_CASE("After a restart nothing expires before one attempt") {
   CHECK(second.recipients == std::vector<std::uint32_t>{1});
 }
 
+TEST_CASE("After a restart, what was put back untried is still tried before it expires") {
+  Fixture f({.recipients_per_transaction = 1});
+  auto message = make_message(1, users(2, "d.mx"));
+  f.scheduler.add(*message, f.now - 1h, f.now, {}, true);
+  f.route_all();
+  const Work work = f.the_work();
+  f.scheduler.session_established(work.session, f.now);
+  f.settle(work, again);
+  f.scheduler.session_free(work.session, f.now);
+  const auto all = f.all_work();
+  CHECK(all.size() == 2);
+  CHECK(count_of(all, Kind::expired) == 0);
+}
+
 TEST_CASE("Without that, a message whose time is over when it comes is not tried") {
   Fixture f;
   f.add({"a@d.mx"}, -1s);

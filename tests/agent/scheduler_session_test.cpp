@@ -106,6 +106,7 @@ TEST_CASE("A refused session shrinks the window to those that live, and its reci
   // One of those being opened is turned away.
   const auto refused = std::ranges::find(busy, Kind::open, &Work::kind);
   REQUIRE(refused != busy.end());
+  CHECK(f.scheduler.has_company(refused->session));
   f.settle(*refused, again);
   f.scheduler.session_gone(refused->session, Gone::refused, Fixture::no_answer(), f.now);
   const auto site = view(f, "10 mx");
@@ -122,6 +123,7 @@ TEST_CASE(
   auto& message = f.add(users(2600, "d.mx"));
   f.route_all();
   const Work first = f.the_work();
+  CHECK_FALSE(f.scheduler.has_company(first.session));
   const auto due = f.now + 5min;
   const bool settled_first = GENERATE(true, false);
   if (settled_first) f.settle(first, delayed(due));
