@@ -1,13 +1,13 @@
 #include "agent/cli/asking.h"
 
-#include "agent/io/control_client.h"
+#include "agent/cli/resting_queue.h"
 #include "agent/control/views.h"
+#include "agent/io/control_client.h"
 
 #include <fmt/format.h>
 #include <sysexits.h>
 
 #include <cstdio>
-#include <fstream>
 
 namespace bulkmail::agent {
 namespace {
@@ -30,14 +30,6 @@ Wall now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::syst
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-// Null: there is none, or it is no status file.
-json read_status(const Config& config, const std::string& id) {
-  if (id.find('/') != std::string::npos) return nullptr;
-  std::ifstream file(fmt::format("{}/status/{}.json", config.spool.path, id));
-  json status = json::parse(file, nullptr, false);
-  return status.is_object() ? status : json();
-}
-
 } // namespace
 
 int ping(const Config& config) {
@@ -54,15 +46,18 @@ int flush(const Config& config, const std::string& domain, const std::string& id
 
 int queue(const Config& config, bool as_json) {
   const auto response = ask_agent(config.spool.path, {Request::Command::queue, {}, {}});
-  if (!response) return no_agent(response.error());
-  if (!response->ok) return said_no(response->error, EX_UNAVAILABLE);
-  print(as_json ? response->body.dump() + '\n' : queue_view(response->body, now()));
+  if (response && !response->ok) return said_no(response->error, EX_UNAVAILABLE);
+  const auto resting = response ? std::expected<json, std::string>() : resting_queue(config.spool.path);
+  if (!resting) return said_no(resting.error(), EX_UNAVAILABLE);
+  const json& waiting = response ? response->body : *resting;
+  print(as_json ? waiting.dump(-1, ' ', false, json::error_handler_t::replace) + '\n'
+                : queue_view(waiting, now()));
   return EX_OK;
 }
 
 int show(const Config& config, const std::string& id) {
   const auto response = ask_agent(config.spool.path, {Request::Command::show, {}, id});
-  const json status = response && response->ok ? response->body : read_status(config, id);
+  const json status = response && response->ok ? response->body : read_status(config.spool.path, id);
   if (status.is_null())
     return said_no(fmt::format("no message {}: neither waiting nor in status/", id), not_known);
   print(message_view(status));

@@ -104,9 +104,10 @@ std::string sender_of(const json& object) {
 
 std::string queue_view(const json& queue, Wall now) {
   const json& agent = member(queue, "agent");
-  std::string out =
-      fmt::format("agent {}, version {}, up {}, {} sessions\n", text(agent, "pid"), text(agent, "version"),
-                  short_duration(std::chrono::seconds(number(agent, "uptime_s"))), number(agent, "sessions"));
+  std::string out = "no agent runs; this is what its files tell\n";
+  if (!agent.is_null())
+    out = fmt::format("agent {}, version {}, up {}, {} sessions\n", text(agent, "pid"), text(agent, "version"),
+                      short_duration(std::chrono::seconds(number(agent, "uptime_s"))), number(agent, "sessions"));
   const json& messages = member(queue, "messages");
   if (!messages.is_array() || messages.empty()) {
     out += "\nno message waits\n";
