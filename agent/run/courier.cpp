@@ -337,6 +337,10 @@ void Courier::cut() {
   if (!over_ && client_ && !client_->content_sent()) drop_session();
 }
 
+void Courier::abandon(std::uint64_t message) {
+  if (!over_ && work_ && work_->message->number() == message) drop_session();
+}
+
 void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
   if (std::exchange(over_, true)) return;
   alarm_.set(std::nullopt);

@@ -65,6 +65,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void take(Work work); // another attempt, after free()
   void close();         // idle: QUIT
   void finish();        // no more attempts; idle or not yet ready: ends at once
+  void abandon(std::uint64_t message); // if it carries that one: no dot, the session ends
   void cut();           // as finish, and what is not past its end of data is put back
 
   [[nodiscard]] SessionId session() const { return session_; }

@@ -341,6 +341,7 @@ void Engine::condemned(const Work& work, const ContentProblem& problem) {
         .write(Level::error);
   }
   ledger_.condemn(*work.message, {spool::DropProblem::Kind::refused, "changed", problem.text, 0}, now);
+  for (auto& [session, courier] : couriers_) courier->abandon(work.message->number()); // it is about to go
   const std::vector<Disposition> done(work.recipients.size());
   scheduler_.settle(work.attempt, done, now.mono);
   scheduler_.forget(work.message->number());
