@@ -49,7 +49,7 @@ Result<Recovered> Ledger::Book::recover(Wall now) {
   pending().events.insert(pending().events.begin(), std::make_move_iterator(spool->missing.begin()),
                           std::make_move_iterator(spool->missing.end()));
   if (pending().empty()) {
-    if (!spool->keep_segments) segments_.release_all(syncs_ + 1);
+    if (!spool->keep_segments) segments_.release_all();
   } else {
     pending().frees_recovered_segments = !spool->keep_segments;
     commit_by(at_once);

@@ -98,7 +98,7 @@ class Ledger::Book {
   std::unique_ptr<Publication> gather_publication(Now now);
   [[nodiscard]] std::optional<Monotonic> publication_due() const;
   void finish_publication(PublishJob& job, Now now);
-  void close(const Publication::Leaving& leaving, std::uint64_t sync);
+  void close(const Publication::Leaving& leaving);
 
   std::unique_ptr<LedgerJob> next_tidy(Now now);
   void judge_health();
@@ -132,7 +132,6 @@ class Ledger::Book {
   std::optional<Monotonic> publish_due_;
   std::unique_ptr<Publication> failed_publication_;
   bool publish_running_ = false;
-  std::uint64_t syncs_ = 0; // begun so far
 
   std::optional<Monotonic> last_finish_; // of a job
   std::optional<Monotonic> tidy_due_;

@@ -91,19 +91,15 @@ void Ledger::Book::finish_commit(CommitJob& job, Now now) {
   }
   const Batch& batch = *job.batch;
   committed_ = batch.number;
-  if (!batch.records.empty()) {
-    segments_.newest_is(batch.header.number);
-    segments_.wait_for_sync(batch.header.number, syncs_ + 1); // for the events' lines
-  }
+  if (!batch.records.empty()) segments_.newest_is(batch.header.number);
   for (const std::uint64_t number : batch.carried) {
     Entry& entry = entries_.at(number);
     const auto older = std::partition(entry.segments.begin(), entry.segments.end(),
                                       [&](std::uint64_t segment) { return segment >= batch.header.number; });
-    std::for_each(older, entry.segments.end(),
-                  [&](std::uint64_t segment) { segments_.unpin(segment, syncs_ + 1); });
+    std::for_each(older, entry.segments.end(), [&](std::uint64_t segment) { segments_.unpin(segment); });
     entry.segments.erase(older, entry.segments.end());
   }
-  if (batch.frees_recovered_segments) segments_.release_all(syncs_ + 1);
+  if (batch.frees_recovered_segments) segments_.release_all();
   for (const std::uint64_t number : batch.touched) {
     Entry& entry = entries_.at(number);
     const bool done = entry.condemned || entry.message->final();

@@ -97,7 +97,7 @@ std::optional<Monotonic> Ledger::Book::publication_due() const {
   if (publish_due_) return hurry_ ? at_once : *publish_due_;
   // Idle otherwise: one sync lets the last segments go, and then all is quiet.
   const bool quiet = !commit_running_ && pending().empty() && !failed_batch_;
-  if (quiet && last_finish_ && segments_.any_removable(syncs_ + 1)) return *last_finish_ + segment_drop_delay;
+  if (quiet && last_finish_ && segments_.any_removable()) return *last_finish_ + segment_drop_delay;
   return std::nullopt;
 }
 
@@ -136,10 +136,9 @@ std::unique_ptr<Publication> Ledger::Book::gather_publication(Now now) {
   }
   finals_.clear();
 
-  if (!publication->leaving.empty() || segments_.any_removable(syncs_ + 1)) {
-    publication->sync = ++syncs_;
-    publication->segments = segments_.take_removable(publication->sync);
-  }
+  // What is removable now became so before the sync of this publication begins.
+  publication->segments = segments_.take_removable();
+  publication->needs_sync = !publication->leaving.empty() || !publication->segments.empty();
   return publication;
 }
 
@@ -152,14 +151,12 @@ void Ledger::Book::finish_publication(PublishJob& job, Now now) {
     retry_publish_ = now.mono + retry_delay;
     return;
   }
-  for (const Publication::Leaving& leaving : job.publication->leaving)
-    close(leaving, job.publication->sync + 1);
+  for (const Publication::Leaving& leaving : job.publication->leaving) close(leaving);
 }
 
-// `sync`: the one that makes its leaving durable.
-void Ledger::Book::close(const Publication::Leaving& leaving, std::uint64_t sync) {
+void Ledger::Book::close(const Publication::Leaving& leaving) {
   const auto found = entries_.find(leaving.number);
-  for (const std::uint64_t segment : found->second.segments) segments_.unpin(segment, sync);
+  for (const std::uint64_t segment : found->second.segments) segments_.unpin(segment);
   forget_status(found->second);
   entries_.erase(found);
   ids_.release(leaving.id);

@@ -21,7 +21,7 @@ Attempted PublishJob::publish() {
   Publication& todo = *publication;
   for (; todo.statuses_written < todo.statuses.size(); ++todo.statuses_written)
     if (auto written = step(write_status(todo.statuses[todo.statuses_written])); !written) return written;
-  if (todo.sync != 0 && !todo.synced) {
+  if (todo.needs_sync && !todo.synced) {
     if (auto synced = sync_step(disk_.sync_all()); !synced) return synced;
     todo.synced = true;
   }

@@ -31,7 +31,7 @@ struct Publication {
   std::vector<Leaving> leaving;
   std::vector<std::uint64_t> segments; // to remove
   std::shared_ptr<const LedgerConfig> config;
-  std::uint64_t sync = 0; // the number of its sync, counted from 1; 0: nothing needs one
+  bool needs_sync = false; // before anything leaves or is removed
 
   std::size_t statuses_written = 0;
   bool synced = false;

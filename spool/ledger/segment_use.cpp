@@ -10,31 +10,18 @@ void SegmentUse::pin(std::uint64_t segment, std::uint64_t message) {
   use.members.push_back(message);
 }
 
-void SegmentUse::unpin(std::uint64_t segment, std::uint64_t sync) {
-  --segments_[segment].pins;
-  wait_for_sync(segment, sync);
-}
-
-void SegmentUse::wait_for_sync(std::uint64_t segment, std::uint64_t sync) {
-  Use& use = segments_[segment];
-  use.sync = std::max(use.sync, sync);
-}
-
 void SegmentUse::hold_all() {
   for (auto& [segment, use] : segments_) ++use.pins;
 }
 
-void SegmentUse::release_all(std::uint64_t sync) {
-  for (auto& [segment, use] : segments_) {
-    --use.pins;
-    use.sync = std::max(use.sync, sync);
-  }
+void SegmentUse::release_all() {
+  for (auto& [segment, use] : segments_) --use.pins;
 }
 
-std::vector<std::uint64_t> SegmentUse::take_removable(std::uint64_t sync) {
+std::vector<std::uint64_t> SegmentUse::take_removable() {
   std::vector<std::uint64_t> taken;
   for (auto at = segments_.begin(); at != segments_.end();) {
-    if (removable(at->first, at->second, sync)) {
+    if (removable(at->first, at->second)) {
       taken.push_back(at->first);
       at = segments_.erase(at);
     } else {
@@ -44,9 +31,9 @@ std::vector<std::uint64_t> SegmentUse::take_removable(std::uint64_t sync) {
   return taken;
 }
 
-bool SegmentUse::any_removable(std::uint64_t sync) const {
+bool SegmentUse::any_removable() const {
   return std::any_of(segments_.begin(), segments_.end(),
-                     [&](const auto& entry) { return removable(entry.first, entry.second, sync); });
+                     [this](const auto& entry) { return removable(entry.first, entry.second); });
 }
 
 std::vector<std::uint64_t>* SegmentUse::oldest_members() {

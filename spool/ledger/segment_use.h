@@ -1,12 +1,12 @@
 // Which journal segments are still needed, and by what.
 //
-// A segment may go when every message with records in it is closed, and a sync that began after their files left cur/ and
-// after its events stood in results/ has finished. The newest one stays: its header has the numbers to go on with.
+// A segment may go when every message with records in it is closed, after a sync that began after that: whoever takes the
+// removable ones syncs first. The newest one stays: its header has the numbers to go on with, and its events may not stand in
+// results/ yet.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <vector>
 
 namespace bulkmail::spool {
@@ -15,37 +15,34 @@ class SegmentUse {
  public:
   void add(std::uint64_t segment) { segments_.try_emplace(segment); }
 
-  // A message has records in the segment now.
-  void pin(std::uint64_t segment, std::uint64_t message);
-  // No more; the segment may go with sync `sync` (counted from 1) at the earliest.
-  void unpin(std::uint64_t segment, std::uint64_t sync);
-  void wait_for_sync(std::uint64_t segment, std::uint64_t sync);
+  void pin(std::uint64_t segment, std::uint64_t message); // a message has records in the segment now
+
+  void unpin(std::uint64_t segment) { --segments_[segment].pins; }
+
   // Recovery's segments, until what they say is written anew.
   void hold_all();
-  void release_all(std::uint64_t sync);
+  void release_all();
 
-  // The segment is durable: those before it may go.
+  // The segment is durable, and so is all that those before it say.
   void newest_is(std::uint64_t segment) { newest_ = segment; }
 
-  // Those that may go once sync `sync` has finished. They are handed out once.
-  [[nodiscard]] std::vector<std::uint64_t> take_removable(std::uint64_t sync);
-  [[nodiscard]] bool any_removable(std::uint64_t sync) const;
+  [[nodiscard]] std::vector<std::uint64_t> take_removable(); // handed out once
+  [[nodiscard]] bool any_removable() const;
 
   [[nodiscard]] std::size_t count() const { return segments_.size(); }
 
-  // Messages that once had records in the oldest segment, the last of them taken out; none: there is no such segment but
-  // the newest, or all were given.
+  // Of the oldest segment in which messages may still have records: these, for the caller to take some out. None: no
+  // segment but the newest.
   [[nodiscard]] std::vector<std::uint64_t>* oldest_members();
 
  private:
   struct Use {
     std::uint32_t pins = 0;
-    std::uint64_t sync = 0;
-    std::vector<std::uint64_t> members;
+    std::vector<std::uint64_t> members; // messages, once; some may be closed
   };
 
-  [[nodiscard]] bool removable(std::uint64_t segment, const Use& use, std::uint64_t sync) const {
-    return segment < newest_ && use.pins == 0 && use.sync <= sync;
+  [[nodiscard]] bool removable(std::uint64_t segment, const Use& use) const {
+    return segment < newest_ && use.pins == 0;
   }
 
   std::map<std::uint64_t, Use> segments_; // few: they are large

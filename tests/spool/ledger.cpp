@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 using namespace bulkmail;
 using namespace bulkmail::spool;
@@ -141,12 +142,16 @@ TEST_CASE("the first delay of a message is told of within a second, whatever the
 TEST_CASE("a status never shows an outcome that the journal doesn't have") {
   Spool spool;
   spool.rig.claim("a");
-  spool.rig.pass(999ms);
+  spool.rig.claim("b");
+  spool.rig.pass(980ms);
+  spool.rig.settle_all("b", relayed());
+  spool.rig.pass(10ms); // durable; to be published soon
   spool.disk.set_fault([](Operation operation, std::string_view path) {
     return operation == Operation::append && path.starts_with("journal/") ? ENOSPC : 0;
   });
   spool.rig.settle("a", {0}, relayed());
   spool.rig.pass(10s);
+  CHECK(spool.rig.closed == std::vector<std::string>{"b"});
   CHECK(spool.rig.status("a").is_null());
   spool.disk.set_fault({});
   spool.rig.pass(2s);
@@ -228,6 +233,20 @@ TEST_CASE("a full disk delays, once or for long, and loses and doubles nothing")
   LedgerRig next(spool.disk);
   CHECK(next.recover().messages.empty());
   CHECK(next.recovered.warnings.empty()); // no torn record was left
+}
+
+TEST_CASE("what is durable in the journal isn't written there again while results wait for space") {
+  Spool spool;
+  spool.rig.claim("a");
+  int failures = 3;
+  spool.disk.set_fault([&](Operation operation, std::string_view path) {
+    return operation == Operation::append && path.starts_with("results/") && failures-- > 0 ? ENOSPC : 0;
+  });
+  spool.rig.settle("a", {0}, delayed_until(spool.rig.now.wall + 1min));
+  spool.rig.pass(10s);
+  LedgerRig next(spool.disk);
+  next.recover();
+  CHECK(next.message("a").attempts(0) == 1);
 }
 
 TEST_CASE("a sync that failed is never tried again") {
@@ -326,12 +345,15 @@ TEST_CASE("a segment goes only after a sync that began after its messages left t
   config.segment_size = 1;
   LedgerRig rig(disk, config);
   rig.recover();
-  bool unsynced_leaving = false, too_early = false;
+  std::set<std::string> not_synced;
+  bool too_early = false;
   disk.set_fault([&](Operation operation, std::string_view path) {
-    if (operation == Operation::remove && path == "cur/a") unsynced_leaving = true;
-    if (operation == Operation::sync_all) unsynced_leaving = false;
+    if (operation == Operation::remove && path.starts_with("cur/")) not_synced.emplace(path);
+    if (operation == Operation::sync_all) not_synced.clear();
     if (operation == Operation::remove && path == "journal/segment-000000000001")
-      too_early = unsynced_leaving;
+      too_early = too_early || not_synced.contains("cur/a");
+    if (operation == Operation::remove && path == "journal/segment-000000000002")
+      too_early = too_early || not_synced.contains("cur/b");
     return 0;
   });
   for (const char* id : {"a", "b"}) {
@@ -340,8 +362,10 @@ TEST_CASE("a segment goes only after a sync that began after its messages left t
     rig.settle_all(id, relayed());
     rig.finish();
   }
+  CHECK_FALSE(disk.contents("journal/segment-000000000001")); // with the sync for b
+  rig.ledger.refused({"x", "x", {}}, rig.now);                // begins the third segment
   rig.pass(5s);
-  CHECK_FALSE(disk.contents("journal/segment-000000000001"));
+  CHECK_FALSE(disk.contents("journal/segment-000000000002")); // with a sync of its own
   CHECK_FALSE(too_early);
 }
 

@@ -1,11 +1,12 @@
 // Three messages with two recipients each on their whole way, stopped at every single change to the disk: by a crash of the
 // program, and by a power cut with several of the states in which the machine may come up again.
+#include "tests/simulation/seeded_dice.h"
 #include "tests/spool/ledger_rig.h"
 
 #include <catch2/catch.hpp>
 
+#include <functional>
 #include <map>
-#include <random>
 #include <set>
 
 using namespace bulkmail;
@@ -13,16 +14,6 @@ using namespace bulkmail::spool;
 using namespace std::chrono_literals;
 
 namespace {
-
-class SeededDice final : public Dice {
- public:
-  explicit SeededDice(std::uint64_t seed) : engine_(seed) {}
-
-  std::uint64_t next() override { return engine_(); }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 const std::vector<std::string> ids = {"a", "b", "c"};
 
@@ -192,7 +183,7 @@ TEST_CASE("a power cut at any change to the disk loses nothing that was accepted
     const bool crashed = live_until(disk, change, witness);
     for (std::uint64_t seed = 0; seed < 6; ++seed) {
       INFO("power cut at change " << change << ", state " << seed);
-      SeededDice dice(change * 1'000 + seed);
+      simulation::SeededDice dice(change * 1'000 + seed);
       const auto after = disk.power_cut(dice);
       check_recovers(*after, witness);
     }
@@ -205,7 +196,7 @@ TEST_CASE("a power cut during a recovery changes nothing") {
     MemoryDisk disk(MemoryDisk::Profile::any);
     Witness witness;
     live_until(disk, 40, witness);
-    SeededDice dice(change);
+    simulation::SeededDice dice(change);
     const auto after = disk.power_cut(dice);
     after->crash_at_change(change);
     try {

@@ -1,5 +1,6 @@
 // One test for each row of the table of states in docs/spool-format.md, and what else a start may find.
 #include "spool/drop/handling.h"
+#include "tests/simulation/seeded_dice.h"
 #include "tests/spool/ledger_rig.h"
 
 #include <catch2/catch.hpp>
@@ -120,6 +121,27 @@ TEST_CASE("in cur/, not journalled, with a final status of the same bytes: its r
   CHECK(rig.recover().messages.empty());
   CHECK_FALSE(spool.disk.contents("cur/a"));
   CHECK_FALSE(rig.ids.find("a"));
+}
+
+TEST_CASE("a message is never removed for a status that a power cut may take away") {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    Spool spool(LedgerConfig().segment_size);
+    std::string status;
+    {
+      LedgerRig rig(spool.disk);
+      rig.recover();
+      finish(rig, "a");
+      status = *spool.disk.contents("status/a.json");
+    }
+    MemoryDisk disk;
+    LedgerRig(disk).recover();
+    disk.put("cur/a", spool.drop);
+    REQUIRE(write_status_file(disk, "a", status)); // and not synced
+    LedgerRig(disk).recover();
+    simulation::SeededDice dice(seed);
+    const auto after = disk.power_cut(dice);
+    CHECK((after->contents("cur/a") || after->contents("status/a.json") == status));
+  }
 }
 
 TEST_CASE("in cur/ with another stamp than the journalled message of that id: another, later message") {
