@@ -26,6 +26,7 @@ spool::LedgerConfig ledger_config(const Config& config) {
   ledger.status_keep = config.status.keep;
   ledger.results_rotate = config.results.rotate;
   ledger.results_keep = config.results.keep;
+  ledger.expire = config.retry.expire;
   return ledger;
 }
 

@@ -58,7 +58,9 @@ Descriptor bound_socket(int type, const SocketAddress& address, int backlog, int
   setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.storage.ss_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (receive_buffer > 0)
+  // Beyond the system's limit where we may, so that a burst of questions isn't lost for want of room.
+  if (receive_buffer > 0 &&
+      setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof receive_buffer) != 0)
     setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   if (bind(socket.get(), address.get(), address.length) != 0) fail(address.text());
   if (type == SOCK_STREAM && listen(socket.get(), backlog) != 0) fail(address.text());
