@@ -48,7 +48,7 @@ int queue(const Config& config, bool as_json) {
   const auto response = ask_agent(config.spool.path, {Request::Command::queue, {}, {}});
   if (response && !response->ok) return said_no(response->error, EX_UNAVAILABLE);
   const auto resting = response ? std::expected<json, std::string>() : resting_queue(config.spool.path);
-  if (!resting) return said_no(resting.error(), EX_UNAVAILABLE);
+  if (!resting) return no_agent(fmt::format("{}; {}", response.error(), resting.error()));
   const json& waiting = response ? response->body : *resting;
   print(as_json ? waiting.dump(-1, ' ', false, json::error_handler_t::replace) + '\n'
                 : queue_view(waiting, now()));
