@@ -11,6 +11,7 @@ namespace {
 
 constexpr int packets_a_turn = 256;
 constexpr std::size_t largest_message = 65535;
+constexpr int room_for_questions = 8 << 20; // bytes: thousands may come at once
 constexpr int longest_chain = 16;
 constexpr std::uint64_t most_copies = 100;
 constexpr std::size_t garbage_size = 48;
@@ -217,7 +218,8 @@ void NameServer::apply(NameServerRules rules) {
 void NameServer::open() {
   for (int attempt = 1;; ++attempt) {
     try {
-      auto udp = bound_socket(SOCK_DGRAM, SocketAddress::loopback(rules_.address, rules_.port), 0);
+      auto udp = bound_socket(SOCK_DGRAM, SocketAddress::loopback(rules_.address, rules_.port), 0,
+                              room_for_questions);
       address_ = local_address(udp.get());
       auto tcp = bound_socket(SOCK_STREAM, address_, 128);
       if (rules_.down) return; // its port is known, and nothing listens
