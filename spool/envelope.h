@@ -16,6 +16,8 @@
 
 namespace bulkmail::spool {
 
+class ByteReader;
+
 enum class Body : std::uint8_t { unspecified, seven_bit, eight_bit_mime, binary_mime };
 enum class Ret : std::uint8_t { unspecified, full, headers };
 
@@ -67,6 +69,12 @@ class Envelope {
 
   [[nodiscard]] std::size_t memory() const; // bytes held, for the log and the bounds
 
+  // For those who keep many (spool/packed_facts.h): all of it as bytes, the sender and the number of recipients first.
+  void pack(std::string& out) const;
+  [[nodiscard]] static Envelope unpack(ByteReader& in);
+
+  bool operator==(const Envelope&) const = default;
+
  private:
   friend class EnvelopeBuilder;
 
@@ -74,12 +82,16 @@ class Envelope {
     std::uint32_t offset = 0;
     std::uint16_t length = 0;
     std::uint16_t local_length = 0; // == length: malformed
+
+    bool operator==(const Slot&) const = default;
   };
 
   struct Extra { // rare: only recipients with NOTIFY or ORCPT have one; sorted by index
     std::uint32_t index = 0;
     Notify notify;
     std::string orcpt;
+
+    bool operator==(const Extra&) const = default;
   };
 
   std::string sender_;

@@ -18,17 +18,6 @@ std::uint32_t& counter(Counts& counts, Action action) {
 
 } // namespace
 
-std::string to_string(const Digest& digest) {
-  static constexpr char hex[] = "0123456789abcdef";
-  std::string text = "sha256:";
-  text.reserve(text.size() + 2 * digest.size());
-  for (const std::uint8_t byte : digest) {
-    text += hex[byte >> 4];
-    text += hex[byte & 15];
-  }
-  return text;
-}
-
 Message::Message(MessageFacts facts, Wall expires)
     : facts_(std::make_shared<const MessageFacts>(std::move(facts))),
       states_(facts_->envelope.size()),

@@ -4,38 +4,15 @@
 // Outcomes are shared, so that 100 recipients answered alike cost one.
 #pragma once
 
-#include "spool/envelope.h"
+#include "spool/message_facts.h"
 #include "spool/outcome.h"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace bulkmail::spool {
-
-using Digest = std::array<std::uint8_t, 32>; // SHA-256 of the dropped file's bytes
-
-[[nodiscard]] std::string to_string(const Digest& digest); // "sha256:<64 hex digits>"
-
-// Tells one dropped file from a later one of the same name, across a crash: rename and link change none of
-// these.
-struct Stamp {
-  std::uint64_t inode = 0;
-  std::int64_t mtime_ns = 0;
-  std::uint64_t size = 0;
-
-  bool operator==(const Stamp&) const = default;
-};
-
-// Where the content lies in the dropped file and how its lines are written there.
-struct ContentPlace {
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0; // octets in the file, up to and without the final dot of BSMTP
-  bool dot_stuffed = false; // BSMTP: each leading dot is doubled
-};
 
 struct Counts {
   std::uint32_t total = 0, relayed = 0, delivered = 0, failed = 0, delayed = 0, queued = 0;
@@ -43,21 +20,6 @@ struct Counts {
   [[nodiscard]] bool all_final() const { return delayed == 0 && queued == 0; }
 
   bool operator==(const Counts&) const = default;
-};
-
-// What a claim finds out about a drop; immutable from then on.
-struct MessageFacts {
-  std::uint64_t number = 0; // unique for this spool for ever; the journal's key
-  std::string id;
-  std::string name; // the drop's name; differs from id where the name was taken
-  Digest digest{};
-  Stamp stamp;
-  ContentPlace content;
-  std::uint64_t size = 0; // content octets in wire form, before dot-stuffing
-  std::string message_id; // the header's, with angle brackets; empty: none
-  bool eight_bit = false; // content has octets over 127
-  Wall arrival_date;
-  Envelope envelope;
 };
 
 struct RecipientState {

@@ -1,4 +1,5 @@
-// How the journal writes numbers and strings: little-endian words in headers, LEB128 in records.
+// How numbers and strings are written as bytes, in the journal and in packed facts: little-endian words in headers, LEB128
+// elsewhere.
 #pragma once
 
 #include <cstdint>
