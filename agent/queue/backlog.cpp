@@ -4,35 +4,42 @@
 
 namespace bulkmail::agent {
 
-std::shared_ptr<Mail> Backlog::add(spool::Message& message, Domains& domains,
-                                   std::span<const Scheduler::Restored> delayed, Monotonic now,
+std::shared_ptr<Mail> Backlog::add(Consignment consignment, Domains& domains, Monotonic now,
                                    List<Job>& ready) {
-  auto mail = std::make_shared<Mail>();
-  mail->message = &message;
-  mail->number = message.number();
-  mails_.emplace(message.number(), mail);
+  auto mail = std::make_shared<Mail>(std::move(consignment.facts));
+  mail->expires = consignment.expires;
+  mail->attempt_first = consignment.attempt_first;
+  mails_.emplace(mail->number, mail);
+  expiries_.set(*mail, consignment.until);
 
-  const spool::Envelope& envelope = message.envelope();
+  const auto facts = mail->facts.unpack();
+  const spool::Envelope& envelope = facts->envelope;
+  mail->one_by_one = envelope.verp.has_value();
   picked_.clear();
   groups_.clear();
   ++mark_;
-  for (std::uint32_t i = 0; i < envelope.size(); ++i) {
-    if (spool::is_final(message.action(i))) continue;
-    DomainQueue& domain = domains.find_or_make(envelope.recipient(i).domain);
+  const auto pick = [&](std::uint32_t recipient) {
+    DomainQueue& domain = domains.find_or_make(envelope.recipient(recipient).domain);
     if (domain.mark != mark_) {
       domain.mark = mark_;
       domain.group = static_cast<std::uint32_t>(groups_.size());
       groups_.push_back({&domain, 0});
     }
     ++groups_[domain.group].count;
-    picked_.push_back({i, domain.group});
+    picked_.push_back({recipient, domain.group});
+  };
+  if (consignment.recipients) {
+    for (const std::uint32_t recipient : *consignment.recipients) pick(recipient);
+  } else {
+    for (std::uint32_t i = 0; i < envelope.size(); ++i) pick(i);
   }
 
-  std::vector<Monotonic> due; // of each recipient; empty: nothing was restored
-  if (!delayed.empty()) {
-    due.assign(envelope.size(), now);
-    for (const auto& restored : delayed) {
-      if (restored.recipient < due.size()) due[restored.recipient] = restored.due;
+  std::vector<Known> known; // of each recipient; empty: nothing was restored
+  if (!consignment.restored.empty()) {
+    known.assign(envelope.size(), {now, 0});
+    for (const auto& restored : consignment.restored) {
+      if (restored.recipient < known.size())
+        known[restored.recipient] = {std::max(restored.due, now), restored.attempts};
     }
   }
 
@@ -57,32 +64,32 @@ std::shared_ptr<Mail> Backlog::add(spool::Message& message, Domains& domains,
   begin = 0;
   for (std::uint32_t g = 0; g < mail->share_count; ++g) {
     Share& share = mail->shares[g];
-    make_jobs(share, begin, begin + share.unfinished, due, now, ready);
+    make_jobs(share, begin, begin + share.unfinished, known, now, ready);
     begin += share.unfinished;
   }
   return mail;
 }
 
-void Backlog::make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Monotonic> due,
+void Backlog::make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
                         Monotonic now, List<Job>& ready) {
-  if (due.empty()) {
+  if (known.empty()) {
     ready.push_back(jobs_.make(share, begin, end));
     return;
   }
-  // One job for all that are ready, and one for each time at which some are due.
+  // One job for all of whom the same is known.
   std::uint32_t* order = share.mail->order.get();
-  const auto when = [&](std::uint32_t at) { return std::max(due[order[at]], now); };
-  std::stable_sort(order + begin, order + end, [&](std::uint32_t a, std::uint32_t b) {
-    return std::max(due[a], now) < std::max(due[b], now);
-  });
+  std::stable_sort(order + begin, order + end,
+                   [&](std::uint32_t a, std::uint32_t b) { return known[a] < known[b]; });
   while (begin < end) {
+    const Known& first = known[order[begin]];
     std::uint32_t next = begin + 1;
-    while (next < end && when(next) == when(begin)) ++next;
+    while (next < end && known[order[next]] == first) ++next;
     Job& job = jobs_.make(share, begin, next);
-    if (when(begin) <= now) {
+    job.attempts = first.attempts;
+    if (first.due <= now) {
       ready.push_back(job);
     } else {
-      delay(job, when(begin));
+      delay(job, first.due);
     }
     begin = next;
   }

@@ -19,12 +19,11 @@ namespace bulkmail::agent {
 
 class Backlog {
  public:
-  // Sorts what is not final by domain. Its jobs that are to wait are delayed already; those that are ready
+  // Sorts the recipients by domain. Its jobs that are to wait are delayed already; those that are ready
   // are in `ready`, for the caller to enqueue.
-  std::shared_ptr<Mail> add(spool::Message& message, Domains& domains,
-                            std::span<const Scheduler::Restored> delayed, Monotonic now, List<Job>& ready);
+  std::shared_ptr<Mail> add(Consignment consignment, Domains& domains, Monotonic now, List<Job>& ready);
   [[nodiscard]] std::shared_ptr<Mail> find(std::uint64_t message) const;
-  void remove(Mail& mail); // the caller, and attempts, may hold it for longer
+  void remove(Mail& mail); // twice does no harm; the caller, and attempts, may hold it for longer
 
   void release(Job& job) { jobs_.release(job); }
 
@@ -36,14 +35,19 @@ class Backlog {
   [[nodiscard]] Job* due(Monotonic now) const;
   [[nodiscard]] std::optional<Monotonic> next_due() const;
 
-  void expire_at(Mail& mail, Monotonic expires) { expiries_.set(mail, expires); }
-
   // A message whose time is over; each comes once.
   [[nodiscard]] Mail* take_expired(Monotonic now);
   [[nodiscard]] std::optional<Monotonic> next_expiry() const;
 
  private:
-  void make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Monotonic> due,
+  // What was known of a recipient before, and when it is due.
+  struct Known {
+    Monotonic due{};
+    std::uint16_t attempts = 0;
+    auto operator<=>(const Known&) const = default;
+  };
+
+  void make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
                  Monotonic now, List<Job>& ready);
   std::unordered_map<std::uint64_t, std::shared_ptr<Mail>> mails_; // by the message's number
   Slab<Job> jobs_;

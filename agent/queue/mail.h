@@ -11,12 +11,13 @@
 #include "agent/queue/heap.h"
 #include "agent/queue/intrusive_list.h"
 #include "agent/queue/slab.h"
-#include "spool/message.h"
+#include "spool/packed_facts.h"
 #include "spool/time.h"
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace bulkmail::agent {
 
@@ -29,6 +30,7 @@ struct Job : Link<> {
   Share* share;
   std::uint32_t begin, end;    // in Mail::order
   std::uint32_t due_place = 0; // in Mail::delayed
+  std::uint16_t attempts = 0;  // that its recipients had
   bool tried = false;          // since the message was added
 
   [[nodiscard]] std::uint32_t size() const { return end - begin; }
@@ -45,8 +47,11 @@ struct Share : Link<> {
 };
 
 struct Mail : Link<>, std::enable_shared_from_this<Mail> {
-  spool::Message* message = nullptr;
-  std::uint64_t number = 0;
+  explicit Mail(spool::PackedFacts of) : facts(std::move(of)), number(facts.number()) {}
+
+  spool::PackedFacts facts;
+  std::uint64_t number;
+  Wall expires{};
   std::unique_ptr<std::uint32_t[]> order;
   std::unique_ptr<Share[]> shares;
   std::uint32_t share_count = 0;
@@ -56,8 +61,9 @@ struct Mail : Link<>, std::enable_shared_from_this<Mail> {
   std::uint32_t due_place = 0;    // among the mails, by their earliest delayed job
   std::uint32_t expiry_place = 0; // among the mails, by expiry
   bool attempt_first = false;
-  bool over = false;      // its time has passed
-  bool forgotten = false; // only the attempts under way still know it
+  bool one_by_one = false; // XVERP gives each recipient a sender of its own
+  bool over = false;       // its time has passed
+  bool forgotten = false;  // only the attempts under way still know it
 
   [[nodiscard]] std::span<Share> all_shares() const { return {shares.get(), share_count}; }
 
@@ -68,6 +74,7 @@ struct Mail : Link<>, std::enable_shared_from_this<Mail> {
 // Cuts the first `count` recipients off a job.
 inline Job& split(Job& job, std::uint32_t count, Slab<Job>& jobs) {
   Job& part = jobs.make(*job.share, job.begin, job.begin + count);
+  part.attempts = job.attempts;
   part.tried = job.tried;
   job.begin += count;
   return part;

@@ -4,6 +4,7 @@
 
 #include <cassert>
 #include <chrono>
+#include <limits>
 
 namespace bulkmail::agent {
 
@@ -51,6 +52,7 @@ void Scheduler::Impl::settle_alike(Job& job, const Disposition& disposition, Mon
   if (disposition.kind == Kind::done || mail.forgotten) return drop(job);
   if (disposition.kind == Kind::again) return enqueue(job, true, now);
   job.tried = true;
+  if (job.attempts < std::numeric_limits<std::uint16_t>::max()) ++job.attempts;
   if (mail.over_for(job)) return enqueue(job, false, now);
   delayed += job.size();
   backlog.delay(job, disposition.due);
@@ -60,15 +62,12 @@ Scheduler::Scheduler(SchedulerConfig config, Dice&) : impl_(std::make_unique<Imp
 
 Scheduler::~Scheduler() = default;
 
-void Scheduler::add(spool::Message& message, Monotonic expires, Monotonic now,
-                    std::span<const Restored> delayed, bool attempt_first) {
+void Scheduler::add(Consignment consignment, Monotonic now) {
   Impl& s = *impl_;
   s.tell(now);
-  if (s.backlog.find(message.number())) return;
+  if (s.backlog.find(consignment.facts.number())) return;
   List<Job> ready;
-  const auto mail = s.backlog.add(message, s.domains, delayed, now, ready);
-  mail->attempt_first = attempt_first;
-  s.backlog.expire_at(*mail, expires);
+  const auto mail = s.backlog.add(std::move(consignment), s.domains, now, ready);
   s.delayed += mail->unfinished;
   while (Job* job = ready.first()) {
     job->unlink();

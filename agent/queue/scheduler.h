@@ -19,7 +19,7 @@
 #include "agent/queue/retry.h"
 #include "agent/queue/window.h"
 #include "resolver/route.h"
-#include "spool/message.h"
+#include "spool/packed_facts.h"
 
 #include <cstdint>
 #include <memory>
@@ -53,8 +53,11 @@ struct Work {
   } kind = Kind::open;
   AttemptId attempt = 0;
   SessionId session = 0;
-  spool::Message* message = nullptr;
+  std::uint64_t message = 0; // its number
+  std::shared_ptr<const spool::MessageFacts> facts;
+  Wall expires{};                                     // the message, as its upstream is told
   std::vector<std::uint32_t> recipients;              // indices into the envelope
+  std::vector<std::uint16_t> attempts;                // beside recipients: how often each was tried before
   std::shared_ptr<const resolver::Route> route;       // open, reuse
   std::optional<resolver::RouteFailure> failure;      // unroutable
   std::shared_ptr<const spool::Outcome> last_outcome; // site_down
@@ -71,21 +74,31 @@ struct Disposition {
   Monotonic due{};
 };
 
+// A message, or a part of one, put into the queue.
+struct Consignment {
+  explicit Consignment(spool::PackedFacts of) : facts(std::move(of)) {}
+
+  // A recipient that was tried in an earlier run.
+  struct Restored {
+    std::uint32_t recipient = 0;
+    std::uint16_t attempts = 0;
+    Monotonic due{}; // not before
+  };
+
+  spool::PackedFacts facts;
+  std::optional<std::vector<std::uint32_t>> recipients; // to be sent to; none: all
+  std::vector<Restored> restored;                       // some of them
+  Wall expires{};
+  Monotonic until{};          // the same moment: after it what is left comes back as `expired`
+  bool attempt_first = false; // but not before one attempt, as after a restart
+};
+
 class Scheduler {
  public:
   Scheduler(SchedulerConfig config, Dice& dice);
   ~Scheduler();
 
-  // Takes all recipients that are not final. `expires`: after it they come back as `expired` (not before one
-  // attempt if `attempt_first`, as after a restart). Recovered delayed recipients wait until
-  // `due(recipient)`.
-  struct Restored {
-    std::uint32_t recipient;
-    Monotonic due;
-  };
-
-  void add(spool::Message& message, Monotonic expires, Monotonic now, std::span<const Restored> delayed = {},
-           bool attempt_first = false);
+  void add(Consignment consignment, Monotonic now);
 
   [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
   void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
@@ -124,8 +137,8 @@ class Scheduler {
   // Of a message: when its next delayed recipient is due. None: nothing is delayed.
   [[nodiscard]] std::optional<Monotonic> next_attempt(std::uint64_t message) const;
   // True once every recipient has been settled `done`.
-  [[nodiscard]] bool finished(std::uint64_t message) const;
-  void forget(std::uint64_t message); // after finished, or to cancel what is not in an attempt
+  [[nodiscard]] bool finished(std::uint64_t message) const; // it is then forgotten, too
+  void forget(std::uint64_t message);                       // all of it that is not in an attempt
 
   struct SiteView {
     std::string site;

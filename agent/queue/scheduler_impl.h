@@ -66,10 +66,8 @@ struct Scheduler::Impl {
   DomainQueue* next_domain(Lane& lane, Monotonic now);
   [[nodiscard]] Work close(Session& session, Site* for_other);
 
-  // XVERP gives each recipient a sender of its own.
   [[nodiscard]] std::uint32_t transaction_limit(const DomainQueue& domain) const {
-    const bool alone = domain.turns.front().mail->message->envelope().verp.has_value();
-    return alone ? 1 : std::max(config.recipients_per_transaction, 1U);
+    return domain.turns.front().mail->one_by_one ? 1 : std::max(config.recipients_per_transaction, 1U);
   }
 
   std::optional<Work> next(Monotonic now);

@@ -79,6 +79,7 @@ void Scheduler::Impl::finish(Share& share, std::uint32_t recipients) {
   if (share.unfinished > 0) return;
   share.unlink();
   DomainQueue& domain = *std::exchange(share.domain, nullptr);
+  if (share.mail->unfinished == 0) backlog.remove(*share.mail); // its last attempt may hold it for longer
   if (--domain.shares > 0 || domain.state == DomainQueue::State::asking) return;
   if (domain.state == DomainQueue::State::routed) {
     domains.rest(domain);

@@ -13,7 +13,9 @@ Work Scheduler::Impl::begin(Work::Kind kind, const std::shared_ptr<Mail>& mail, 
   Work work;
   work.kind = kind;
   work.attempt = ++last_attempt;
-  work.message = mail->message;
+  work.message = mail->number;
+  work.facts = mail->facts.unpack();
+  work.expires = mail->expires;
   attempt = &attempts[work.attempt];
   attempt->mail = mail;
   return work;
@@ -21,9 +23,11 @@ Work Scheduler::Impl::begin(Work::Kind kind, const std::shared_ptr<Mail>& mail, 
 
 void Scheduler::Impl::fill(Work& work, Attempt& attempt) {
   work.recipients.reserve(attempt.count);
+  work.attempts.reserve(attempt.count);
   const std::uint32_t* order = attempt.mail->order.get();
   for (Job* job = attempt.jobs.first(); job != nullptr; job = attempt.jobs.after(*job)) {
     work.recipients.insert(work.recipients.end(), order + job->begin, order + job->end);
+    work.attempts.insert(work.attempts.end(), job->size(), job->attempts);
   }
   in_attempt += attempt.count;
 }

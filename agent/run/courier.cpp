@@ -156,10 +156,9 @@ void Courier::take(Work work) {
 }
 
 void Courier::begin_transaction() {
-  const auto& message = *work_->message;
   const auto now = tools_.clock.now().mono;
   transaction_began_ = now;
-  auto built = build_transaction(message.facts(), work_->recipients, client_->offer());
+  auto built = build_transaction(*work_->facts, work_->recipients, client_->offer());
   unsuitable_ = std::move(built.unsuitable);
   if (built.transaction.recipients.empty()) { // nobody here can be reached over this host
     settle({});
@@ -173,7 +172,7 @@ void Courier::fetch_content() {
   content_.reset();
   reader_.reset();
   content_wanted_ = end_after_drain_ = reading_block_ = last_block_sent_ = false;
-  const auto& facts = work_->message->shared_facts();
+  const auto& facts = work_->facts;
   if (!ContentStore::is_small(*facts)) return; // opened when it is needed
   content_ = tools_.contents.find(facts->number);
   if (content_) return;
@@ -193,8 +192,8 @@ void Courier::fetch_content() {
 
 void Courier::send_content() {
   if (!content_wanted_ || !work_) return;
-  if (!ContentStore::is_small(work_->message->facts())) {
-    if (!reader_) reader_ = tools_.contents.open(work_->message->shared_facts());
+  if (!ContentStore::is_small(*work_->facts)) {
+    if (!reader_) reader_ = tools_.contents.open(work_->facts);
     if (reading_block_ || last_block_sent_) return;
     reading_block_ = true;
     reader_->next([self = weak_from_this()](ContentReader::Block block) {
@@ -338,7 +337,7 @@ void Courier::cut() {
 }
 
 void Courier::abandon(std::uint64_t message) {
-  if (!over_ && work_ && work_->message->number() == message) drop_session();
+  if (!over_ && work_ && work_->message == message) drop_session();
 }
 
 void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {

@@ -105,16 +105,22 @@ spool::Result<void> Engine::recover() {
 void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
   spool::Message& message = *owned;
   messages_.emplace(message.number(), std::move(owned));
-  std::vector<Scheduler::Restored> delayed;
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
-    if (message.action(i) != Action::delayed) continue;
-    const auto next = message.outcome(i)->next_attempt_date.value_or(now.wall);
-    const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, settler_.schedule().longest());
-    delayed.push_back({i, now.mono + wait});
-  }
   fail_malformed(message, now);
   if (message.final()) return;
-  scheduler_.add(message, now.mono + (message.expires() - now.wall), now.mono, delayed, true);
+  Consignment consignment = consign(message, now);
+  consignment.attempt_first = true;
+  auto& left = consignment.recipients.emplace();
+  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
+    if (spool::is_final(message.action(i))) continue;
+    left.push_back(i);
+    if (message.attempts(i) == 0 && message.action(i) != Action::delayed) continue;
+    const auto next = message.action(i) == Action::delayed
+                          ? message.outcome(i)->next_attempt_date.value_or(now.wall)
+                          : now.wall;
+    const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, settler_.schedule().longest());
+    consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
+  }
+  scheduler_.add(std::move(consignment), now.mono);
 }
 
 void Engine::claimed(spool::MessageFacts facts, WireContent content) {
@@ -132,22 +138,37 @@ void Engine::claimed(spool::MessageFacts facts, WireContent content) {
         .add("size", message.facts().size)
         .write(Level::info);
   }
-  fail_malformed(message, now);
-  if (!message.final()) scheduler_.add(message, now.mono + settings_.config.retry.expire, now.mono);
+  const bool some_final = fail_malformed(message, now);
+  if (message.final()) return;
+  Consignment consignment = consign(message, now);
+  if (some_final) {
+    auto& left = consignment.recipients.emplace();
+    for (std::uint32_t i = 0; i < message.envelope().size(); ++i)
+      if (!spool::is_final(message.action(i))) left.push_back(i);
+  }
+  scheduler_.add(std::move(consignment), now.mono);
 }
 
-// One bad address never holds up a list: it fails alone.
-void Engine::fail_malformed(spool::Message& message, Now now) {
+Consignment Engine::consign(const spool::Message& message, Now now) {
+  Consignment consignment(spool::PackedFacts(message.shared_facts()));
+  consignment.expires = message.expires();
+  consignment.until = now.mono + (message.expires() - now.wall);
+  return consignment;
+}
+
+// One bad address never holds up a list: it fails alone. True: there was one.
+bool Engine::fail_malformed(spool::Message& message, Now now) {
   std::vector<std::uint32_t> malformed;
   for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
     if (message.envelope().recipient(i).malformed && !is_final(message.action(i))) malformed.push_back(i);
   }
-  if (malformed.empty()) return;
+  if (malformed.empty()) return false;
   auto outcome = transport::local_outcome(Action::failed, Source::local, "5.1.3",
                                           "not a valid address (RFC 5321 section 4.1.2)", now.wall);
   outcome.attempted = false;
   progress_.failed += malformed.size();
   ledger_.settle(message, malformed, std::move(outcome), now);
+  return true;
 }
 
 void Engine::refused(spool::Refused refused) {
@@ -255,7 +276,7 @@ void Engine::perform(Work work, Now now) {
     return;
   }
   case Work::Kind::expired: {
-    const auto* last = work.message->outcome(work.recipients.front());
+    const auto* last = messages_.at(work.message)->outcome(work.recipients.front());
     spool::Outcome outcome = last != nullptr ? *last : spool::Outcome{};
     if (last == nullptr) outcome.diagnostic_code = "x-bulkmail; its time was over before it could be tried";
     outcome.action = Action::failed;
@@ -273,9 +294,9 @@ void Engine::perform(Work work, Now now) {
 void Engine::settle_all(const Work& work, const spool::Outcome& outcome, Now now) {
   if (seams_.log.wants(Level::info)) {
     LogLine(seams_.log, "attempt")
-        .add("id", work.message->id())
+        .add("id", work.facts->id)
         .add("recipients", work.recipients.size())
-        .add("first", work.message->envelope().recipient(work.recipients.front()).address)
+        .add("first", work.facts->envelope.recipient(work.recipients.front()).address)
         .add("action", to_string(outcome.action))
         .add("status", outcome.status)
         .add("host", outcome.remote_mta)
@@ -295,7 +316,7 @@ void Engine::record(const Work& work, const Settlement& settlement, Now now) {
     case Action::delayed: progress_.delayed += group.recipients.size(); break;
     case Action::queued: break;
     }
-    ledger_.settle(*work.message, group.recipients, group.outcome, now);
+    ledger_.settle(*messages_.at(work.message), group.recipients, group.outcome, now);
   }
   scheduler_.settle(work.attempt, settlement.dispositions, now.mono);
 }
@@ -307,9 +328,9 @@ void Engine::settled(const Work& work, const std::vector<transport::RecipientRes
   if (seams_.log.wants(Level::info)) {
     for (const auto& group : settlement.groups) {
       LogLine line(seams_.log, "attempt");
-      line.add("id", work.message->id())
+      line.add("id", work.facts->id)
           .add("recipients", group.recipients.size())
-          .add("first", work.message->envelope().recipient(group.recipients.front()).address)
+          .add("first", work.facts->envelope.recipient(group.recipients.front()).address)
           .add("action", to_string(group.outcome.action))
           .add("status", group.outcome.status)
           .add("site", work.route->site)
@@ -336,16 +357,14 @@ void Engine::put_back(const Work& work) {
 void Engine::condemned(const Work& work, const ContentProblem& problem) {
   const Now now = seams_.clock.now();
   if (seams_.log.wants(Level::error)) {
-    LogLine(seams_.log, "condemned")
-        .add("id", work.message->id())
-        .add("text", problem.text)
-        .write(Level::error);
+    LogLine(seams_.log, "condemned").add("id", work.facts->id).add("text", problem.text).write(Level::error);
   }
-  ledger_.condemn(*work.message, {spool::DropProblem::Kind::refused, "changed", problem.text, 0}, now);
-  for (auto& [session, courier] : couriers_) courier->abandon(work.message->number()); // it is about to go
+  ledger_.condemn(*messages_.at(work.message),
+                  {spool::DropProblem::Kind::refused, "changed", problem.text, 0}, now);
+  for (auto& [session, courier] : couriers_) courier->abandon(work.message); // it is about to go
   const std::vector<Disposition> done(work.recipients.size());
   scheduler_.settle(work.attempt, done, now.mono);
-  scheduler_.forget(work.message->number());
+  scheduler_.forget(work.message);
 }
 
 void Engine::unreadable(const Work& work, const ContentProblem& problem) {

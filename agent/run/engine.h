@@ -102,7 +102,8 @@ class Engine final : private Intake::Sink, private Courier::Desk {
   [[nodiscard]] bool may_send() const override;
 
   void adopt(std::unique_ptr<spool::Message> message, Now now);
-  void fail_malformed(spool::Message& message, Now now);
+  [[nodiscard]] static Consignment consign(const spool::Message& message, Now now);
+  bool fail_malformed(spool::Message& message, Now now);
   void resolve(Now now);
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);

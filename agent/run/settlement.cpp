@@ -1,15 +1,14 @@
 #include "agent/run/settlement.h"
 
 namespace bulkmail::agent {
-Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work,
-                         std::uint32_t recipient, Now now) const {
+Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
+                         Now now) const {
   Disposition disposition{Disposition::Kind::done, {}};
   if (outcome.action == spool::Action::delayed) {
-    const auto attempts = work.message->attempts(recipient) + (outcome.attempted ? 1U : 0U);
-    const milliseconds delay = schedule_.delay(std::max(attempts, 1U), *dice_);
+    const milliseconds delay = schedule_.delay(work.attempts[place] + 1U, *dice_);
     disposition = {Disposition::Kind::delayed, now.mono + delay};
-    outcome.next_attempt_date = std::min(now.wall + delay, work.message->expires());
-    outcome.will_retry_until = work.message->expires();
+    outcome.next_attempt_date = std::min(now.wall + delay, work.expires);
+    outcome.will_retry_until = work.expires;
   }
   settlement.groups.push_back({std::move(outcome), {}});
   return disposition;
@@ -22,7 +21,7 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
 
   struct Known {
     std::size_t first;      // whose answer it was
-    std::uint32_t attempts; // recipients tried more often wait longer
+    std::uint16_t attempts; // recipients tried more often wait longer
     Disposition disposition;
   };
 
@@ -33,7 +32,7 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
       continue;
     }
     const std::uint32_t recipient = work.recipients[i];
-    const std::uint32_t attempts = work.message->attempts(recipient);
+    const std::uint16_t attempts = work.attempts[i];
     std::size_t group = 0;
     while (group < known.size() &&
            !(known[group].attempts == attempts && results[known[group].first] == results[i])) {
@@ -41,7 +40,7 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
     }
     if (group == known.size()) {
       auto outcome = transport::verdict(results[i], peer, retry_indeterminate_, now.wall);
-      known.push_back({i, attempts, add(settlement, std::move(outcome), work, recipient, now)});
+      known.push_back({i, attempts, add(settlement, std::move(outcome), work, i, now)});
       settlement.groups.back().recipients.reserve(results.size() - i);
     }
     settlement.groups[group].recipients.push_back(recipient);
@@ -52,7 +51,7 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
 
 Settlement Settler::settle(const Work& work, const spool::Outcome& outcome, Now now) const {
   Settlement settlement;
-  const Disposition disposition = add(settlement, outcome, work, work.recipients.front(), now);
+  const Disposition disposition = add(settlement, outcome, work, 0, now);
   settlement.groups.front().recipients = work.recipients;
   settlement.dispositions.assign(work.recipients.size(), disposition);
   return settlement;

@@ -40,8 +40,8 @@ class Settler {
   [[nodiscard]] const RetrySchedule& schedule() const { return schedule_; }
 
  private:
-  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::uint32_t recipient,
-                  Now now) const;
+  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
+                  Now now) const; // place: in work.recipients
   RetrySchedule schedule_;
   bool retry_indeterminate_;
   Dice* dice_; // a pointer, so that a reload can assign

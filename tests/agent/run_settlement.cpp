@@ -30,15 +30,21 @@ spool::Message message_to(std::size_t recipients) {
 
 Work work_for(spool::Message& message) {
   Work work;
-  work.message = &message;
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) work.recipients.push_back(i);
+  work.message = message.number();
+  work.facts = message.shared_facts();
+  work.expires = message.expires();
+  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
+    work.recipients.push_back(i);
+    work.attempts.push_back(message.attempts(i));
+  }
   return work;
 }
 
 RecipientResult answered(RecipientResult::Kind kind, int code, const std::string& text) {
   RecipientResult result;
   result.kind = kind;
-  result.stage = kind == RecipientResult::Kind::accepted ? transport::Stage::end_of_data : transport::Stage::rcpt;
+  result.stage =
+      kind == RecipientResult::Kind::accepted ? transport::Stage::end_of_data : transport::Stage::rcpt;
   result.reply = transport::Reply{code, {}, {text}};
   return result;
 }
@@ -96,7 +102,7 @@ TEST_CASE("The next date told is never after the message's expiry") {
   const Settler settler(RetrySchedule({5min}), true, dice);
   auto message = message_to(1);
   message.set_expires(now.wall + 1min);
-  const auto settlement =
-      settler.settle(work_for(message), std::vector{answered(RecipientResult::Kind::refused, 451, "later")}, peer, now);
+  const auto settlement = settler.settle(
+      work_for(message), std::vector{answered(RecipientResult::Kind::refused, 451, "later")}, peer, now);
   CHECK(settlement.groups[0].outcome.next_attempt_date == now.wall + 1min);
 }

@@ -46,6 +46,19 @@ make_message(std::uint64_t number, const std::vector<std::string>& recipients, b
   return std::make_unique<spool::Message>(std::move(facts), Wall{});
 }
 
+// What is not final of a message goes into the queue.
+inline void put(Scheduler& scheduler, const spool::Message& message, Monotonic until, Monotonic now,
+                std::vector<Consignment::Restored> restored = {}, bool attempt_first = false) {
+  Consignment consignment(spool::PackedFacts(message.shared_facts()));
+  auto& left = consignment.recipients.emplace();
+  for (std::uint32_t i = 0; i < message.envelope().size(); ++i)
+    if (!spool::is_final(message.action(i))) left.push_back(i);
+  consignment.restored = std::move(restored);
+  consignment.until = until;
+  consignment.attempt_first = attempt_first;
+  scheduler.add(std::move(consignment), now);
+}
+
 // `count` recipients at one domain.
 inline std::vector<std::string> users(std::size_t count, const std::string& domain) {
   std::vector<std::string> addresses;
@@ -78,7 +91,7 @@ struct Fixture {
 
   spool::Message& add(const std::vector<std::string>& recipients, std::chrono::milliseconds life = 120h) {
     messages.push_back(make_message(messages.size() + 1, recipients));
-    scheduler.add(*messages.back(), now + life, now);
+    put(scheduler, *messages.back(), now + life, now);
     return *messages.back();
   }
 

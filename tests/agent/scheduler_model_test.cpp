@@ -84,14 +84,14 @@ class Model {
     letter.where.assign(addresses.size(), Where::waiting);
     letter.not_before.assign(addresses.size(), now_);
     letter.expires = now_ + std::chrono::milliseconds(60'000 + dice_.below(600'000));
-    std::vector<Scheduler::Restored> restored;
+    std::vector<Consignment::Restored> restored;
     if (dice_.below(4) == 0) {
       for (std::uint32_t i = 0; i < addresses.size(); i += 2) {
-        restored.push_back({i, now_ + std::chrono::milliseconds(dice_.below(50'000))});
+        restored.push_back({i, 1, now_ + std::chrono::milliseconds(dice_.below(50'000))});
         letter.not_before[i] = restored.back().due;
       }
     }
-    scheduler_.add(*letter.message, letter.expires, now_, restored, dice_.below(3) == 0);
+    put(scheduler_, *letter.message, letter.expires, now_, restored, dice_.below(3) == 0);
   }
 
   void resolve() {
@@ -186,12 +186,12 @@ class Model {
       line.state = Line::State::closing;
       return;
     }
-    REQUIRE(work.message != nullptr);
-    Letter& letter = letters_.at(work.message->number());
+    REQUIRE(work.facts != nullptr);
+    Letter& letter = letters_.at(work.message);
     REQUIRE_FALSE(letter.cancelled);
     REQUIRE_FALSE(work.recipients.empty());
     const bool transaction = work.kind == Kind::open || work.kind == Kind::reuse;
-    const bool verp = work.message->envelope().verp.has_value();
+    const bool verp = work.facts->envelope.verp.has_value();
     CHECK(work.recipients.size() <= (transaction ? (verp ? 1 : config_.recipients_per_transaction) : 1000));
     REQUIRE_FALSE((paused_ && work.kind != Kind::expired));
     std::set<std::string_view> of;
@@ -200,7 +200,7 @@ class Model {
       letter.where[recipient] = Where::attempt;
       if (work.kind != Kind::expired) CHECK(letter.not_before[recipient] <= now_);
       if (work.kind == Kind::expired) CHECK(letter.expires <= now_);
-      of.insert(work.message->envelope().recipient(recipient).domain);
+      of.insert(work.facts->envelope.recipient(recipient).domain);
     }
     if (work.kind != Kind::expired) CHECK(of.size() == 1);
     if (work.kind == Kind::open) {
@@ -223,7 +223,7 @@ class Model {
   void settle(AttemptId id, bool tried) {
     const Work work = std::move(attempts_.at(id));
     attempts_.erase(id);
-    Letter& letter = letters_.at(work.message->number());
+    Letter& letter = letters_.at(work.message);
     std::vector<Disposition> answers;
     const auto due = now_ + std::chrono::milliseconds(1000 + dice_.below(60'000));
     const auto mood = dice_.below(4);

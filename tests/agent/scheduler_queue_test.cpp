@@ -16,7 +16,7 @@ TEST_CASE("One mail goes from its domain's question over a new session to its en
   CHECK(f.route_all() == std::vector<std::string>{"d.mx"});
   const Work work = f.the_work();
   CHECK(work.kind == Kind::open);
-  CHECK(work.message == &message);
+  CHECK(work.message == message.number());
   CHECK(work.recipients == std::vector<std::uint32_t>{0});
   CHECK(work.route->site == "10 mx");
   CHECK(f.scheduler.load().in_attempt == 1);
@@ -73,20 +73,20 @@ TEST_CASE("What is final already is not queued") {
   spool::Outcome failed;
   failed.action = spool::Action::failed;
   message->apply(std::vector<std::uint32_t>{0}, std::make_shared<const spool::Outcome>(failed));
-  f.scheduler.add(*message, f.now + 1h, f.now);
+  put(f.scheduler, *message, f.now + 1h, f.now);
   f.route_all();
   CHECK(f.the_work().recipients == std::vector<std::uint32_t>{1});
 
   auto nothing_left = make_message(2, {"a@d.mx"});
   nothing_left->apply(std::vector<std::uint32_t>{0}, std::make_shared<const spool::Outcome>(failed));
-  f.scheduler.add(*nothing_left, f.now + 1h, f.now);
+  put(f.scheduler, *nothing_left, f.now + 1h, f.now);
   CHECK(f.scheduler.finished(2));
 }
 
 TEST_CASE("With XVERP each recipient has a transaction of its own") {
   Fixture f;
   auto message = make_message(1, users(5, "d.mx"), true);
-  f.scheduler.add(*message, f.now + 1h, f.now);
+  put(f.scheduler, *message, f.now + 1h, f.now);
   f.route_all();
   int transactions = 0;
   while (!f.scheduler.finished(1)) {
@@ -109,7 +109,7 @@ TEST_CASE("A single mail behind a post to 100,000 waits for a few transactions")
   while (!f.scheduler.finished(single.number())) {
     f.complete(work);
     work = f.the_work();
-    if (work.message == &single) f.complete(work);
+    if (work.message == single.number()) f.complete(work);
     REQUIRE(++waited < 4);
   }
 }
@@ -121,7 +121,7 @@ TEST_CASE("Domains of one site take turns") {
   f.route_all();
   Work work = f.the_work();
   f.complete(work);
-  CHECK(f.the_work().message == &other);
+  CHECK(f.the_work().message == other.number());
 }
 
 TEST_CASE("Recipients that part ways each go their own") {
@@ -182,9 +182,10 @@ TEST_CASE("Delayed jobs that are due together share a transaction") {
   Fixture f;
   std::vector<std::string> addresses = users(50, "d.mx");
   auto message = make_message(1, addresses);
-  std::vector<Scheduler::Restored> restored;
-  for (std::uint32_t i = 0; i < 50; ++i) restored.push_back({i, f.now + 1min + std::chrono::milliseconds(i)});
-  f.scheduler.add(*message, f.now + 1h, f.now, restored);
+  std::vector<Consignment::Restored> restored;
+  for (std::uint32_t i = 0; i < 50; ++i)
+    restored.push_back({i, 1, f.now + 1min + std::chrono::milliseconds(i)});
+  put(f.scheduler, *message, f.now + 1h, f.now, restored);
   CHECK(f.scheduler.load().delayed == 50);
   f.now += 2min;
   CHECK_FALSE(f.work());
@@ -195,8 +196,9 @@ TEST_CASE("Delayed jobs that are due together share a transaction") {
 TEST_CASE("Restored delays are kept: not before they are due, and the others at once") {
   Fixture f;
   auto message = make_message(1, {"a@d.mx", "b@d.mx", "c@d.mx"});
-  const std::vector<Scheduler::Restored> restored{{1, f.now + 10min}, {2, f.now - 1s}, {77, f.now + 1s}};
-  f.scheduler.add(*message, f.now + 1h, f.now, restored);
+  const std::vector<Consignment::Restored> restored{
+      {1, 1, f.now + 10min}, {2, 1, f.now - 1s}, {77, 1, f.now + 1s}};
+  put(f.scheduler, *message, f.now + 1h, f.now, restored);
   f.route_all();
   const Work work = f.the_work();
   CHECK(std::set(work.recipients.begin(), work.recipients.end()) == std::set<std::uint32_t>{0, 2});
@@ -214,7 +216,7 @@ TEST_CASE("When a message's time is over, what is not in an attempt comes back a
   REQUIRE(count_of(all, Kind::expired) == all.size());
   std::size_t expired = 0;
   for (const auto& work : all) {
-    CHECK(work.message == &message);
+    CHECK(work.message == message.number());
     CHECK(work.recipients.size() <= 1000);
     expired += work.recipients.size();
     f.settle(work, done);
@@ -260,8 +262,8 @@ TEST_CASE("Delayed and unresolved recipients expire too") {
 TEST_CASE("After a restart nothing expires before one attempt") {
   Fixture f;
   auto message = make_message(1, {"a@d.mx", "b@d.mx"});
-  const std::vector<Scheduler::Restored> restored{{1, f.now + 10min}};
-  f.scheduler.add(*message, f.now - 1h, f.now, restored, true);
+  const std::vector<Consignment::Restored> restored{{1, 1, f.now + 10min}};
+  put(f.scheduler, *message, f.now - 1h, f.now, restored, true);
   f.route_all();
   const Work first = f.the_work();
   CHECK(first.kind == Kind::open);
@@ -281,7 +283,7 @@ TEST_CASE("After a restart nothing expires before one attempt") {
 TEST_CASE("After a restart, what was put back untried is still tried before it expires") {
   Fixture f({.recipients_per_transaction = 1});
   auto message = make_message(1, users(2, "d.mx"));
-  f.scheduler.add(*message, f.now - 1h, f.now, {}, true);
+  put(f.scheduler, *message, f.now - 1h, f.now, {}, true);
   f.route_all();
   const Work work = f.the_work();
   f.scheduler.session_established(work.session, f.now);
@@ -312,7 +314,7 @@ TEST_CASE("A flush makes due what waits: all of it, one domain, or one message")
   const auto again_later = [&] {
     std::multiset<std::string> tried;
     while (auto work = f.work()) {
-      for (const auto r : work->recipients) tried.emplace(work->message->envelope().recipient(r).address);
+      for (const auto r : work->recipients) tried.emplace(work->facts->envelope.recipient(r).address);
       f.settle(*work, delayed(f.now + 10h));
       f.scheduler.session_free(work->session, f.now);
     }
@@ -342,7 +344,7 @@ TEST_CASE("A cancelled message leaves every queue; its attempts under way end qu
   f.settle(first, delayed(f.now + 1h));
   f.scheduler.session_free(first.session, f.now);
   const auto all = f.all_work();
-  const auto flying = std::ranges::find(all, &message, &Work::message);
+  const auto flying = std::ranges::find(all, message.number(), &Work::message);
   REQUIRE(flying != all.end());
   f.scheduler.forget(message.number());
   CHECK(f.scheduler.load().delayed == 0);
@@ -374,6 +376,6 @@ TEST_CASE("While paused only expiry and idle sessions are dealt with") {
 TEST_CASE("A message that is added again is the one that is known") {
   Fixture f;
   auto& message = f.add({"a@d.mx"});
-  f.scheduler.add(message, f.now + 1h, f.now);
+  put(f.scheduler, message, f.now + 1h, f.now);
   CHECK(f.known() == 1);
 }

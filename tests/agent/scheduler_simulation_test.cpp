@@ -26,7 +26,7 @@ class World {
   void add(const std::string& domain, std::size_t recipients) {
     messages_.push_back(make_message(messages_.size() + 1, users(recipients, domain)));
     added_.push_back(now_);
-    scheduler_.add(*messages_.back(), now_ + 120h, now_);
+    put(scheduler_, *messages_.back(), now_ + 120h, now_);
   }
 
   void after(milliseconds delay, std::function<void()> event) {
@@ -117,7 +117,7 @@ class World {
   void transact(Work work) {
     after(transaction, [this, work = std::move(work)] {
       auto& times = times_[work.route->hosts.front().name];
-      const auto took = now_ - added_.at(work.message->number() - 1);
+      const auto took = now_ - added_.at(work.message - 1);
       times.insert(times.end(), work.recipients.size(), std::chrono::floor<milliseconds>(took));
       done_ += work.recipients.size();
       answer(work, done);
@@ -255,11 +255,11 @@ TEST_CASE("A million recipients, each due at its own time") {
   Fixture f({.connections_per_site = 1000, .recipients_per_transaction = 100});
   auto message = make_message(1, users(1'000'000, "d.mx"));
   SeededDice dice(9);
-  std::vector<Scheduler::Restored> restored;
+  std::vector<Consignment::Restored> restored;
   for (std::uint32_t i = 0; i < 1'000'000; ++i) {
-    restored.push_back({i, f.now + 1min + std::chrono::microseconds(dice.below(60'000'000))});
+    restored.push_back({i, 1, f.now + 1min + std::chrono::microseconds(dice.below(60'000'000))});
   }
-  f.scheduler.add(*message, f.now + 100h, f.now, restored);
+  put(f.scheduler, *message, f.now + 100h, f.now, restored);
   CHECK(f.scheduler.load().delayed == 1'000'000);
   std::size_t finished = 0;
   f.now += 1min;
