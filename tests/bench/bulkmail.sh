@@ -1,17 +1,26 @@
 #!/bin/bash
 # bulkmail as a peer of a mail benchmark: version DIR | start DIR live|hold | release DIR | stop DIR | inject DIR …
 # `hold`: drops lie in new/ and no agent runs; `release` starts it, so that claim, journal and status files are measured.
-# BULKMAIL names the program (default: the release build); PEER_SET has further --set options.
-here=$(cd "$(dirname "$0")" && pwd)
+#
+#   BULKMAIL      the program; default: the release build
+#   PEER_STATUS   status.files: all, failed or none
+#   PEER_CONC     smtp.connections_per_site        PEER_HELO   smtp.timeouts.greeting
+#   PEER_SET      further --set options, separated by spaces
+#   PEER_PROFILE  a file: the agent runs under perf, which writes there
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=${BULKMAIL:-$here/../../build/release/agent/bulkmail}
 verb=$1 dir=$2
 agent() {
-	local set=()
+	local set=() perf=()
 	for s in $PEER_SET; do set+=(--set "$s"); done
-	"$program" run --spool "$dir/spool" --set hostname=bench.invalid --set smtp.private_targets=allow \
-		--set smtp.connections_per_site="${PEER_CONC:-20}" --set smtp.timeouts.greeting="${PEER_HELO:-300s}" \
-		--set log.target="$dir/log" --set log.level="${PEER_LOG:-info}" "${set[@]}" </dev/null >/dev/null 2>"$dir/err" &
-	echo $! >"$dir/pid"
+	[ -z "$PEER_PROFILE" ] || perf=(perf record -q -e cpu-clock -F 4000 -g -o "$PEER_PROFILE" --)
+	# By way of a shell, whose place the agent takes: perf's own pid would be of no use to `stop`.
+	"${perf[@]}" sh -c 'echo $$ >"$0/pid"; exec "$@"' "$dir" \
+		"$program" run --spool "$dir/spool" --set hostname=bench.invalid --set smtp.private_targets=allow \
+		--set status.files="${PEER_STATUS:-all}" --set smtp.connections_per_site="${PEER_CONC:-20}" \
+		--set smtp.timeouts.greeting="${PEER_HELO:-300s}" --set log.target="$dir/log" --set log.level="${PEER_LOG:-info}" \
+		"${set[@]}" </dev/null >/dev/null 2>"$dir/err" &
+	echo $! >"$dir/job"
 }
 case $verb in
 version) "$program" --version;;
@@ -23,7 +32,7 @@ release) agent;;
 stop)
 	[ -s "$dir/pid" ] || exit 0
 	kill -TERM "$(cat "$dir/pid")" 2>/dev/null
-	for _ in $(seq 100); do kill -0 "$(cat "$dir/pid")" 2>/dev/null || break; sleep 0.1; done;;
+	for _ in $(seq 200); do kill -0 "$(cat "$dir/job")" 2>/dev/null || break; sleep 0.1; done;;
 inject)
 	[ "$3" = probe ] && exit 0
 	shift 2
