@@ -81,14 +81,29 @@ Recipient Envelope::recipient(std::size_t index) const {
   return found;
 }
 
+MergeFields Envelope::merge_fields(std::size_t index) const {
+  if (field_names_.size() == 0) return MergeFields({});
+  const std::size_t begin = slots_[index].offset + std::size_t{slots_[index].length};
+  const std::size_t end = index + 1 < slots_.size() ? slots_[index + 1].offset : arena_.size();
+  return MergeFields(std::string_view(arena_).substr(begin, end - begin));
+}
+
 std::size_t Envelope::memory() const {
   std::size_t bytes = sender_.capacity() + arena_.capacity() + envid.capacity() +
-                      slots_.capacity() * sizeof(Slot) + extras_.capacity() * sizeof(Extra);
+                      slots_.capacity() * sizeof(Slot) + extras_.capacity() * sizeof(Extra) +
+                      field_names_.memory();
   for (const Extra& extra : extras_) bytes += extra.orcpt.capacity();
   return bytes;
 }
 
-bool EnvelopeBuilder::recipient(std::string_view address, Notify notify, std::string_view orcpt) {
+bool EnvelopeBuilder::name_fields(std::span<const MergeField> fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    if (!envelope.field_names_.add(fields[i].name, i)) return false;
+  return true;
+}
+
+bool EnvelopeBuilder::recipient(std::string_view address, Notify notify, std::string_view orcpt,
+                                std::span<const MergeField> fields) {
   address = address.substr(0, max_address);
   const std::size_t local_length = parse_mailbox(address).value_or(address.size());
   const std::size_t index = envelope.slots_.size();
@@ -105,6 +120,9 @@ bool EnvelopeBuilder::recipient(std::string_view address, Notify notify, std::st
                              static_cast<std::uint16_t>(address.size()),
                              static_cast<std::uint16_t>(local_length)});
   envelope.arena_ += address;
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    if (const auto name = envelope.field_names_.add(fields[i].name, i))
+      MergeFields::append(envelope.arena_, *name, fields[i].value);
   if (notify.given || !orcpt.empty())
     envelope.extras_.push_back({static_cast<std::uint32_t>(index), notify, std::string(orcpt)});
   return true;

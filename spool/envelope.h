@@ -1,15 +1,17 @@
 // The SMTP envelope of one message (RFC 5321 §2.3.1, RFC 3461 for the DSN parameters).
 //
-// All addresses live in one arena, a recipient costs its bytes plus 12. Immutable once built; views into it
-// hold as long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read
+// All addresses live in one arena, a recipient costs its bytes plus 12; behind its address stand its merge fields, up to
+// the next one's address. Immutable once built; views into it hold as long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read
 // it.
 #pragma once
 
 #include "spool/mailbox.h"
+#include "spool/merge_fields.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +60,14 @@ class Envelope {
 
   [[nodiscard]] Recipient recipient(std::size_t index) const;
 
+  // What XMERGE gave this recipient, by names of field_names().
+  [[nodiscard]] MergeFields merge_fields(std::size_t index) const;
+
+  [[nodiscard]] const FieldNames& field_names() const { return field_names_; }
+
+  // Each recipient gets bytes of its own, so a transaction has one: another sender (XVERP) or another content (XMERGE).
+  [[nodiscard]] bool one_by_one() const { return verp.has_value() || merge; }
+
   Body body = Body::unspecified;
   Ret ret = Ret::unspecified;
   bool smtp_utf8 = false;                     // RFC 6531
@@ -66,6 +76,7 @@ class Envelope {
   std::optional<std::uint64_t> declared_size; // SIZE=, RFC 1870
   std::string envid;                          // RFC 3461 §4.4, as given (xtext); empty: none
   std::optional<Verp> verp;
+  bool merge = false; // XMERGE: the content is a template
 
   [[nodiscard]] std::size_t memory() const; // bytes held, for the log and the bounds
 
@@ -98,6 +109,7 @@ class Envelope {
   std::string arena_;
   std::vector<Slot> slots_;
   std::vector<Extra> extras_;
+  FieldNames field_names_;
 };
 
 // Collects an envelope and drops repeated recipients (local part exact, domain without case).
@@ -108,8 +120,11 @@ class EnvelopeBuilder {
   void sender(std::string_view address) { envelope.sender_ = address; }
 
   // False: named before, not added. A malformed address is added, marked so; of one over max_address the rest
-  // is cut.
-  bool recipient(std::string_view address, Notify notify = {}, std::string_view orcpt = {});
+  // is cut. The fields' names must be known by name_fields().
+  bool recipient(std::string_view address, Notify notify = {}, std::string_view orcpt = {},
+                 std::span<const MergeField> fields = {});
+  [[nodiscard]] bool
+  name_fields(std::span<const MergeField> fields); // false: more names than one message may have
 
   [[nodiscard]] std::size_t size() const { return envelope.size(); }
 

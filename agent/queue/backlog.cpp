@@ -14,7 +14,7 @@ std::shared_ptr<Mail> Backlog::add(Consignment consignment, Domains& domains, Mo
 
   const auto facts = mail->facts.unpack();
   const spool::Envelope& envelope = facts->envelope;
-  mail->one_by_one = envelope.verp.has_value();
+  mail->one_by_one = envelope.one_by_one();
   picked_.clear();
   groups_.clear();
   ++mark_;

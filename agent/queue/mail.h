@@ -61,7 +61,7 @@ struct Mail : Link<>, std::enable_shared_from_this<Mail> {
   std::uint32_t due_place = 0;    // among the mails, by their earliest delayed job
   std::uint32_t expiry_place = 0; // among the mails, by expiry
   bool attempt_first = false;
-  bool one_by_one = false; // XVERP gives each recipient a sender of its own
+  bool one_by_one = false; // as Envelope::one_by_one() says
   bool over = false;       // its time has passed
   bool forgotten = false;  // only the attempts under way still know it
 

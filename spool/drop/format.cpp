@@ -3,6 +3,7 @@
 #include "spool/ascii.h"
 #include "spool/drop/content_scan.h"
 #include "spool/drop/envelope_lines.h"
+#include "spool/drop/merge_object.h"
 #include "spool/drop/parameters.h"
 
 #include <fmt/format.h>
@@ -107,6 +108,15 @@ class DropParser {
     RcptParameters given;
     if (const auto taken = take_rcpt_parameters(parameters, given); !taken)
       return refused(taken.error().code, taken.error().text);
+    fields_.clear();
+    if (given.merge) {
+      if (const auto read = fields_.read(*given.merge); !read)
+        return refused("bad-parameter",
+                       "XMERGE must be base64 of a JSON object of strings and numbers: " + read.error());
+      if (!builder_.name_fields(fields_.fields()))
+        return refused("bad-parameter",
+                       fmt::format("XMERGE has more than {} different names", FieldNames::most));
+    }
     return take_recipient(recipient, given);
   }
 
@@ -156,7 +166,9 @@ class DropParser {
   Step take_recipient(std::string_view recipient, const RcptParameters& given) {
     if (builder_.size() == max_recipients)
       return refused("too-many-recipients", fmt::format("more than {} recipients", max_recipients));
-    builder_.recipient(recipient, given.notify, given.orcpt);
+    if (builder_.size() == 0) drop_.lines.first = lines_.number();
+    if (!builder_.recipient(recipient, given.notify, given.orcpt, fields_.fields()))
+      drop_.lines.repeats.push_back(static_cast<std::uint32_t>(builder_.size()));
     return {};
   }
 
@@ -280,10 +292,16 @@ class DropParser {
   Window& window_;
   EnvelopeLines lines_;
   EnvelopeBuilder builder_;
+  MergeObject fields_; // of the last RCPT
   ParsedDrop drop_;
 };
 
 } // namespace
+
+std::size_t RecipientLines::of(std::size_t recipient) const {
+  const auto later = std::ranges::upper_bound(repeats, recipient);
+  return first + recipient + static_cast<std::size_t>(later - repeats.begin());
+}
 
 std::expected<ParsedDrop, DropProblem> parse_drop(File& file, std::uint64_t file_size, std::size_t block) {
   Window window(file, file_size, block);

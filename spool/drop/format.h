@@ -10,12 +10,22 @@
 #include <expected>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace bulkmail::spool {
+
+// On which lines the recipients stand: one each, and one for each that was named again.
+struct RecipientLines {
+  std::size_t first = 0;
+  std::vector<std::uint32_t> repeats; // of each repetition: how many recipients there were already
+
+  [[nodiscard]] std::size_t of(std::size_t recipient) const;
+};
 
 // What a drop's bytes are, as far as the format goes.
 struct ParsedDrop {
   Envelope envelope;
+  RecipientLines lines;
   ContentPlace content;
   Digest digest{}; // of the whole file
   std::uint64_t size = 0;

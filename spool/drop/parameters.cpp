@@ -121,6 +121,13 @@ bool take_smtp_utf8(Value value, Envelope& into) { return into.smtp_utf8 = !valu
 
 bool take_require_tls(Value value, Envelope& into) { return into.require_tls = !value; }
 
+bool take_merge(Value value, Envelope& into) { return into.merge = !value; }
+
+bool take_merge_object(Value value, RcptParameters& into) {
+  into.merge = value;
+  return value.has_value();
+}
+
 bool take_priority(Value value, Envelope& into) {
   int& priority = into.mt_priority.emplace();
   return value && take_number(*value, priority) && priority >= -9 && priority <= 9;
@@ -142,6 +149,7 @@ constexpr Parameter<Envelope> mail_parameters[] = {
     {"RET", take_ret, "RET=FULL or RET=HDRS"},
     {"ENVID", take_envid, "ENVID=<1 to 100 octets of xtext>"},
     {"XVERP", take_verp, "XVERP or XVERP=<two characters of a local part>"},
+    {"XMERGE", take_merge, "XMERGE without a value"},
     {"REQUIRETLS", take_require_tls, "REQUIRETLS without a value"},
     {"MT-PRIORITY", take_priority, "MT-PRIORITY=<-9 to 9>"},
 };
@@ -149,6 +157,7 @@ constexpr Parameter<Envelope> mail_parameters[] = {
 constexpr Parameter<RcptParameters> rcpt_parameters[] = {
     {"NOTIFY", take_notify, "NOTIFY=NEVER, or a list of SUCCESS, FAILURE and DELAY"},
     {"ORCPT", take_orcpt, "ORCPT=<type>;<xtext>"},
+    {"XMERGE", take_merge_object, "XMERGE=<base64 of a JSON object>"},
 };
 
 template <class Into, std::size_t count>

@@ -1,10 +1,11 @@
 // What stands behind "MAIL FROM:" and "RCPT TO:" in a drop: a path, then ESMTP parameters (RFC 5321 §4.1.2, RFC 1870,
-// 3461, 6152, 6531, 6710, 8689, and Postfix's XVERP).
+// 3461, 6152, 6531, 6710, 8689, Postfix's XVERP, and our XMERGE).
 #pragma once
 
 #include "spool/envelope.h"
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,7 @@ struct ParameterProblem {
 struct RcptParameters {
   Notify notify;
   std::string_view orcpt;
+  std::optional<std::string_view> merge; // base64, yet to be read (merge_object.h)
 };
 
 std::expected<void, ParameterProblem> take_mail_parameters(std::string_view text, Envelope& envelope);

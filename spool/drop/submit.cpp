@@ -1,6 +1,7 @@
 #include "spool/drop/submit.h"
 
 #include "spool/drop/ids.h"
+#include "spool/drop/merge_object.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <iterator>
 #include <utility>
+#include <vector>
 
 namespace bulkmail::spool {
 namespace {
@@ -34,6 +36,7 @@ void append_mail_parameters(std::string& out, const Envelope& envelope) {
   if (!envelope.envid.empty()) fmt::format_to(into, " ENVID={}", envelope.envid);
   if (envelope.verp)
     fmt::format_to(into, " XVERP={}{}", envelope.verp->before_recipient, envelope.verp->at_sign);
+  if (envelope.merge) out += " XMERGE";
   if (envelope.require_tls) out += " REQUIRETLS";
   if (envelope.mt_priority) fmt::format_to(into, " MT-PRIORITY={}", *envelope.mt_priority);
 }
@@ -53,6 +56,18 @@ void append_notify(std::string& out, const Notify& notify) {
   add(notify.delay, "DELAY");
 }
 
+void append_merge_fields(std::string& out, const Envelope& envelope, std::size_t recipient) {
+  MergeFields packed = envelope.merge_fields(recipient);
+  if (packed.empty()) return;
+  std::vector<MergeField> fields;
+  while (!packed.empty()) {
+    const auto field = packed.take();
+    fields.push_back({envelope.field_names()[field.name], field.value});
+  }
+  out += " XMERGE=";
+  append_merge_object(out, fields);
+}
+
 } // namespace
 
 std::string bsmtp_head(const Envelope& envelope) {
@@ -66,6 +81,7 @@ std::string bsmtp_head(const Envelope& envelope) {
     append_address(head, recipient.address);
     append_notify(head, recipient.notify);
     if (!recipient.orcpt.empty()) head.append(" ORCPT=").append(recipient.orcpt);
+    append_merge_fields(head, envelope, i);
     head += "\r\n";
   }
   return head += "DATA\r\n";

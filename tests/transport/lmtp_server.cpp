@@ -214,6 +214,14 @@ TEST_CASE("an LMTP envelope keeps every parameter it was given") {
   CHECK(envelope.recipient(1).orcpt == "rfc822;b@d1.example");
 }
 
+TEST_CASE("a template is taken by no socket: it might be refused only once it was accepted") {
+  Caller caller(one_yes);
+  caller.send_lines({"LHLO m", "MAIL FROM:<s@x.example> XMERGE"});
+  CHECK(caller.last_reply().starts_with("555 5.5.4"));
+  caller.send_lines({"MAIL FROM:<s@x.example>", "RCPT TO:<a@d1.example> XMERGE=e30="});
+  CHECK(caller.last_reply().starts_with("555 5.5.4"));
+}
+
 TEST_CASE("an unwell spool answers 452 4.3.1 at MAIL and DATA and takes mail again when it is well") {
   Caller caller(one_yes);
   caller.send_lines({"LHLO m"});

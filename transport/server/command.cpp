@@ -62,6 +62,8 @@ std::expected<void, std::string> parse_mail(std::string_view argument, spool::En
   // A drop may say so; the socket offers neither BDAT nor TLS (RFC 3030, RFC 8689).
   if (envelope.body == spool::Body::binary_mime || envelope.require_tls)
     return std::unexpected("555 5.5.4 BINARYMIME and REQUIRETLS are not offered here");
+  // A template that is found wrong by the claim would be refused when it was accepted already.
+  if (envelope.merge) return std::unexpected("555 5.5.4 XMERGE is not offered here");
   if (!path->address.empty() && !spool::parse_mailbox(path->address))
     return std::unexpected("501 5.1.7 malformed sender address");
   if (!envelope.smtp_utf8 && !ascii(path->address))
@@ -76,6 +78,7 @@ std::expected<RcptCommand, std::string> parse_rcpt(std::string_view argument, bo
   RcptCommand rcpt{path->address, {}};
   if (const auto taken = take_rcpt_parameters(path->rest, rcpt.parameters); !taken)
     return wrong(taken.error());
+  if (rcpt.parameters.merge) return std::unexpected("555 5.5.4 XMERGE is not offered here");
   if (!spool::parse_mailbox(rcpt.recipient)) return std::unexpected("501 5.1.3 malformed recipient address");
   if (!smtp_utf8 && !ascii(rcpt.recipient)) return std::unexpected("553 5.6.7 this address needs SMTPUTF8");
   return rcpt;
