@@ -19,6 +19,7 @@
 #include "agent/queue/retry.h"
 #include "agent/queue/window.h"
 #include "resolver/route.h"
+#include "spool/outcome.h"
 #include "spool/packed_facts.h"
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "agent/run/settlement.h"
 
+#include "spool/message.h"
+
 #include <catch2/catch.hpp>
 
 using namespace bulkmail;
