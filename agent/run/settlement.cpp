@@ -1,13 +1,28 @@
 #include "agent/run/settlement.h"
 
+#include "spool/bounce/requested_delay.h"
+
+#include <algorithm>
+
 namespace bulkmail::agent {
+
+milliseconds Settler::delay(const spool::Outcome& outcome, std::uint32_t attempts) const {
+  const milliseconds scheduled = schedule_.delay(attempts, *dice_);
+  const auto requested = spool::requested_delay(outcome);
+  if (!requested) return scheduled;
+  // What was put off together for the same time must not all come back in the same instant.
+  const auto spread = static_cast<std::uint64_t>(*requested / requested_spread / milliseconds(1));
+  const milliseconds due = *requested + milliseconds(static_cast<std::int64_t>(dice_->below(spread + 1)));
+  return std::max(scheduled, std::min(due, schedule_.longest()));
+}
+
 Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
                          Now now) const {
   Disposition disposition{Disposition::Kind::done, {}};
   if (outcome.action == spool::Action::delayed) {
-    const milliseconds delay = schedule_.delay(work.attempts[place] + 1U, *dice_);
-    disposition = {Disposition::Kind::delayed, now.mono + delay};
-    outcome.next_attempt_date = std::min(now.wall + delay, work.expires);
+    const milliseconds wait = delay(outcome, work.attempts[place] + 1U);
+    disposition = {Disposition::Kind::delayed, now.mono + wait};
+    outcome.next_attempt_date = std::min(now.wall + wait, work.expires);
     outcome.will_retry_until = work.expires;
   }
   settlement.groups.push_back({std::move(outcome), {}});

@@ -1,6 +1,7 @@
 // Turns the answers of an attempt into outcomes to be recorded and dispositions for the scheduler.
 //
-// Recipients answered alike share one outcome. A delayed one gets its next date here, drawn once for all alike.
+// Recipients answered alike share one outcome. A delayed one gets its next date here, drawn once for all alike: the
+// schedule's, or later where the reply of a greylisting host asks for it.
 #pragma once
 
 #include "agent/queue/retry.h"
@@ -40,6 +41,9 @@ class Settler {
   [[nodiscard]] const RetrySchedule& schedule() const { return schedule_; }
 
  private:
+  static constexpr int requested_spread = 10; // a requested delay is lengthened by up to a tenth
+
+  [[nodiscard]] milliseconds delay(const spool::Outcome& outcome, std::uint32_t attempts) const;
   Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
                   Now now) const; // place: in work.recipients
   RetrySchedule schedule_;

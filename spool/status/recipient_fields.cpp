@@ -1,5 +1,7 @@
 #include "spool/status/recipient_fields.h"
 
+#include "spool/bounce/bounce_class.h"
+
 #include <algorithm>
 
 namespace bulkmail::spool {
@@ -70,6 +72,7 @@ OutcomeFields::OutcomeFields(const Outcome* outcome) {
     before.null();
   }
   before.key("source").text("", to_string(known.source));
+  before.key("bounce_class").text("", to_string(bounce_class(known)));
 
   JsonWriter after(after_attempts_);
   after.key("indeterminate").boolean(known.indeterminate);

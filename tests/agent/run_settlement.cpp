@@ -108,3 +108,29 @@ TEST_CASE("The next date told is never after the message's expiry") {
       work_for(message), std::vector{answered(RecipientResult::Kind::refused, 451, "later")}, peer, now);
   CHECK(settlement.groups[0].outcome.next_attempt_date == now.wall + 1min);
 }
+
+TEST_CASE("A greylisting host is tried when it asks to be, never before the schedule says") {
+  NoDice dice;
+  const Settler settler(RetrySchedule({5min, 1h}), true, dice);
+  auto message = message_to(1);
+  const auto due = [&](const std::string& text) {
+    const std::vector results{answered(RecipientResult::Kind::refused, 451, text)};
+    return settler.settle(work_for(message), results, peer, now).dispositions[0].due - now.mono;
+  };
+  CHECK(due("greylisted, try again in 10 minutes") == 10min);
+  CHECK(due("greylisted, try again in 60 seconds") == 5min);
+  CHECK(due("greylisted") == 5min);
+  CHECK(due("greylisted, try again in 20 hours") == settler.schedule().longest());
+  CHECK(due("mailbox full, try again in 10 minutes") == 5min);
+}
+
+TEST_CASE("What was greylisted together does not come back in one instant") {
+  class TwoMinutes : public Dice {
+   public:
+    std::uint64_t next() override { return 120'000; }
+  } dice;
+  const Settler settler(RetrySchedule({5min, 1h}), true, dice);
+  auto message = message_to(1);
+  const std::vector results{answered(RecipientResult::Kind::refused, 451, "greylisted for 20 minutes")};
+  CHECK(settler.settle(work_for(message), results, peer, now).dispositions[0].due == now.mono + 22min);
+}

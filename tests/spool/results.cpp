@@ -44,7 +44,7 @@ TEST_CASE("a line of results has the event and the recipient's fields") {
                  R"("sender":"list@example.org","final_recipient":"rfc822; ann@d1.example",)"
                  R"("original_recipient":null,"action":"relayed","status":"2.0.0",)"
                  R"("diagnostic_code":"smtp; 250 2.0.0 Ok","remote_mta":"dns; mx1.d1.example",)"
-                 R"("remote_address":"192.0.2.7","remote_port":25,"tls":null,"source":"remote","attempts":1,)"
+                 R"("remote_address":"192.0.2.7","remote_port":25,"tls":null,"source":"remote","bounce_class":null,"attempts":1,)"
                  R"("indeterminate":false,"last_attempt_date":null,"next_attempt_date":null,)"
                  R"("will_retry_until":null})"
                  "\n");
