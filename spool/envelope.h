@@ -1,8 +1,8 @@
 // The SMTP envelope of one message (RFC 5321 §2.3.1, RFC 3461 for the DSN parameters).
 //
 // All addresses live in one arena, a recipient costs its bytes plus 12; behind its address stand its merge fields, up to
-// the next one's address. Immutable once built; views into it hold as long as it lives. It knows no socket and no file: drop formats build it (spool/drop), dialogs read
-// it.
+// the next one's address. Immutable once built; views into it hold as long as it lives. It knows no socket and no file:
+// drop formats build it (spool/drop), dialogs read it.
 #pragma once
 
 #include "spool/mailbox.h"

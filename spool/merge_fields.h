@@ -33,6 +33,8 @@ class FieldNames {
 
   [[nodiscard]] std::size_t memory() const;
 
+  bool operator==(const FieldNames&) const = default;
+
  private:
   std::vector<std::string> names_;
 };
@@ -48,6 +50,8 @@ class MergeFields {
   explicit MergeFields(std::string_view packed) : packed_(packed) {}
 
   [[nodiscard]] bool empty() const { return packed_.empty(); }
+
+  [[nodiscard]] std::size_t octets() const { return packed_.size(); }
 
   [[nodiscard]] Field take(); // of one that isn't empty
 

@@ -52,7 +52,7 @@ class Writer {
       const Notify notify{maybe(), maybe(), maybe(), maybe(), maybe()};
       const std::string address = maybe() ? text(0) : "r" + std::to_string(random_()) + "@example.org";
       if (maybe())
-        builder.recipient(address, notify, maybe() ? text(0) : std::string());
+        builder.recipient(address, notify, maybe() ? text(0) : std::string(), fields(builder));
       else
         builder.recipient(address);
     }
@@ -61,11 +61,21 @@ class Writer {
     envelope.ret = static_cast<Ret>(random_() % 3);
     envelope.smtp_utf8 = maybe();
     envelope.require_tls = maybe();
+    envelope.merge = maybe();
     if (maybe()) envelope.mt_priority = static_cast<int>(random_() % 19) - 9;
     if (maybe()) envelope.declared_size = number();
     if (maybe()) envelope.envid = text(0);
     if (maybe()) envelope.verp = Verp{static_cast<char>(random_()), static_cast<char>(random_())};
     return envelope;
+  }
+
+  std::vector<MergeField> fields(EnvelopeBuilder& builder) {
+    static constexpr std::string_view names[] = {"name", "token", "town"};
+    std::vector<MergeField> fields;
+    for (const std::string_view name : names)
+      if (maybe()) fields.push_back({name, maybe() ? "J\xc3\xb6rg" : ""});
+    REQUIRE(builder.name_fields(fields));
+    return fields;
   }
 
   std::mt19937 random_;
