@@ -110,6 +110,10 @@ class Rig:
         os.rename(self.spool("tmp", name), self.spool("new", name))
         return appeared
 
+    def is_empty(self):
+        """Every message has left."""
+        return self.alive() and not self.count("new") and not self.ping()["messages"]
+
     def count(self, folder):
         with os.scandir(self.spool(folder)) as entries:
             return sum(not entry.name.startswith(".") for entry in entries)
