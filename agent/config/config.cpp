@@ -38,6 +38,8 @@ class Reader {
   }
 
  private:
+  static constexpr std::size_t most_entries = 1000; // as for the patterns of one
+
   void section(const toml::table& table, const std::string& path) {
     for (const auto& [key, value] : table)
       entry(path.empty() ? std::string(key.str()) : fmt::format("{}.{}", path, key.str()), value,
@@ -46,20 +48,71 @@ class Reader {
 
   void entry(const std::string& name, const toml::node& node, toml::source_position at) {
     if (const Key* key = find_key(name)) {
-      const auto value_at = node.source().begin;
-      if (auto problem = key->read(config_, node); !problem.empty())
-        complain(at.line == 0 ? at : value_at, name, fmt::format("{} {}", name, problem));
+      read(*key, config_, node, at);
+    } else if (const auto list = list_of_tables(name); !list.empty()) {
+      if (list != name)
+        complain(at, name,
+                 fmt::format("{} is a list of tables: it is set as a whole, {}=[{{…}}]", list, list));
+      else if (list == "site")
+        tables(config_.sites, site_keys(), node, list, at);
+      else
+        tables(config_.senders, sender_keys(), node, list, at);
     } else if (is_planned(name)) {
       if (auto problem = judge_planned(name, node); !problem.empty()) complain(at, name, std::move(problem));
     } else if (is_section(name)) {
       if (node.is_table()) return section(*node.as_table(), name);
       complain(at, name, fmt::format("{} is a section: its keys stand under [{}]", name, name));
-    } else if (node.is_table()) {
+    } else if (node.is_table() || node.is_array_of_tables()) {
       complain(at, name,
                fmt::format("unknown section {}; the nearest known one is {}", name, nearest_section(name)));
     } else {
-      complain(at, name, fmt::format("unknown key {}; the nearest known one is {}", name, nearest_key(name)));
+      unknown_key(name, at);
     }
+  }
+
+  template <class Entry>
+  void tables(std::vector<Entry>& into, std::span<const KeyOf<Entry>> keys, const toml::node& node,
+              std::string_view list, toml::source_position at) {
+    const auto* array = node.as_array();
+    if (array == nullptr || !std::ranges::all_of(*array, [](const auto& item) { return item.is_table(); }))
+      return complain(at, std::string(list),
+                      fmt::format("{} is a list of tables: each begins with [[{}]]", list, list));
+    if (array->size() > most_entries)
+      return complain(
+          at, std::string(list),
+          fmt::format("{} must have at most {} tables, not {}", list, most_entries, array->size()));
+    std::vector<Entry> entries;
+    for (const toml::node& item : *array) {
+      Entry entry;
+      const std::size_t errors = errors_.size();
+      for (const auto& [key, value] : *item.as_table())
+        entry_key(entry, keys, fmt::format("{}.{}", list, key.str()), value,
+                  at.line == 0 ? at : key.source().begin);
+      if (errors == errors_.size()) // else what is missing may be what is wrong
+        if (auto problem = judge_entry(entry, entries); !problem.empty())
+          complain(at.line == 0 ? at : item.source().begin, std::string(list), std::move(problem));
+      entries.push_back(std::move(entry));
+    }
+    into = std::move(entries);
+  }
+
+  template <class Entry>
+  void entry_key(Entry& entry, std::span<const KeyOf<Entry>> keys, const std::string& name,
+                 const toml::node& value, toml::source_position at) {
+    const auto key = std::ranges::find(keys, name, &KeyOf<Entry>::name);
+    if (key == keys.end()) return unknown_key(name, at);
+    read(*key, entry, value, at);
+  }
+
+  template <class Owner>
+  void read(const KeyOf<Owner>& key, Owner& owner, const toml::node& node, toml::source_position at) {
+    if (auto problem = key.read(owner, node); !problem.empty())
+      complain(at.line == 0 ? at : node.source().begin, std::string(key.name),
+               fmt::format("{} {}", key.name, problem));
+  }
+
+  void unknown_key(const std::string& name, toml::source_position at) {
+    complain(at, name, fmt::format("unknown key {}; the nearest known one is {}", name, nearest_key(name)));
   }
 
   void complain(toml::source_position at, std::string key, std::string text) {

@@ -1,11 +1,14 @@
 // The configuration: one TOML file, `--set` overrides over it, defaults beneath it. Read whole, judged whole:
 // every error comes back at once with file, line, column and, for an unknown key, the nearest known one.
 //
-// Each key stands once in the table of agent/config/keys.cpp, which drives reading, the errors and the check
+// Each key stands once in the tables of agent/config/keys.cpp, which drive reading, the errors and the check
 // of docs/configuration.md. This room asks nobody anything: the caller passes the text and this host's name
 // in.
 #pragma once
 
+#include "agent/queue/rate.h"
+#include "agent/queue/sender_rules.h"
+#include "agent/queue/site_rules.h"
 #include "resolver/address.h"
 #include "spool/ledger_config.h"
 #include "transport/client/client.h"
@@ -27,6 +30,11 @@ struct Config {
   std::string hostname; // EHLO name and Reporting-MTA; never empty once loaded
   Duration stop_timeout{30'000};
   std::string user = "bulkmail", group = "bulkmail"; // when started by root
+
+  struct Agent {
+    std::uint64_t memory = 0; // octets above which intake waits; 0: no limit
+    std::uint32_t workers = 1;
+  } agent;
 
   struct Spool {
     std::string path = "/var/spool/bulkmail";
@@ -67,6 +75,9 @@ struct Config {
     Duration idle{10'000};
     std::uint32_t recipients_per_transaction = 100;
     std::uint64_t messages_per_connection = 1000;
+    bool mixed_domains = false;
+    std::vector<bulkmail::resolver::IpAddress> source; // empty: the system chooses
+    std::vector<Rate> warmup;                          // empty: none
     PrivateTargets private_targets = PrivateTargets::refuse;
     EightBit eight_bit = EightBit::send;
     transport::Timeouts timeouts;
@@ -79,6 +90,8 @@ struct Config {
                                    Duration{14'400'000}};
     Duration expire{5LL * 86'400'000};
     Indeterminate indeterminate = Indeterminate::retry;
+    enum class Dsn : std::uint8_t { automatic, on, off };
+    Dsn dsn = Dsn::automatic;
   } retry;
 
   struct Log {
@@ -88,6 +101,9 @@ struct Config {
     Format format = Format::text;
     std::string target = "stderr"; // or a file's path
   } log;
+
+  std::vector<SiteRule> sites;     // [[site]], as it stands
+  std::vector<SenderRule> senders; // [[sender]]
 
   // Where the LMTP socket is: an absolute path, relative ones being the spool's; empty: LMTP is off.
   [[nodiscard]] std::string lmtp_socket() const;

@@ -138,6 +138,65 @@ struct Size {
   [[nodiscard]] std::string show(std::uint64_t size) const { return quoted(format_size(size)); }
 };
 
+struct Boolean {
+  using Value = bool;
+
+  [[nodiscard]] static std::string type() { return "true or false"; }
+
+  static std::string read(bool& into, const toml::node& node) {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) return wrong_type("true or false", node);
+    into = value->get();
+    return {};
+  }
+
+  [[nodiscard]] static std::string show(bool value) { return value ? "true" : "false"; }
+};
+
+struct PerTime {
+  using Value = Rate;
+  Duration longest;
+
+  [[nodiscard]] std::string type() const {
+    return fmt::format("rate, \"100/1m\", at most {}", format_duration(longest));
+  }
+
+  std::string read(Rate& into, const toml::node& node) const {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("a rate such as \"100/1m\"", node);
+    const auto rate = parse_rate(text->get());
+    if (!rate)
+      return fmt::format("{} is no rate: write a whole number from 1 and a duration, such as \"100/1m\"",
+                         quoted(text->get()));
+    if (rate->period > longest)
+      return fmt::format("must be for {} at most, not {}", format_duration(longest),
+                         format_duration(rate->period));
+    into = *rate;
+    return {};
+  }
+
+  [[nodiscard]] static std::string show(Rate rate) { return quoted(format_rate(rate)); }
+};
+
+struct LocalAddress {
+  using Value = resolver::IpAddress;
+
+  [[nodiscard]] static std::string type() { return "IP address"; }
+
+  static std::string read(resolver::IpAddress& into, const toml::node& node) {
+    const auto* text = node.as_string();
+    if (text == nullptr) return wrong_type("an IP address such as \"192.0.2.1\"", node);
+    const auto address = resolver::IpAddress::parse(text->get());
+    if (!address) return fmt::format("{} is no IP address", quoted(text->get()));
+    into = *address;
+    return {};
+  }
+
+  [[nodiscard]] static std::string show(const resolver::IpAddress& address) {
+    return quoted(address.to_string());
+  }
+};
+
 struct Address {
   using Value = resolver::Endpoint;
   std::uint16_t default_port;
@@ -227,12 +286,30 @@ struct ListOf {
   }
 };
 
+// A value that need not be there.
+template <class Kind>
+struct Maybe {
+  using Value = std::optional<typename Kind::Value>;
+  Kind kind;
+
+  [[nodiscard]] std::string type() const { return kind.type(); }
+
+  std::string read(Value& into, const toml::node& node) const { return kind.read(into.emplace(), node); }
+
+  [[nodiscard]] std::string show(const Value& value) const { return value ? kind.show(*value) : ""; }
+};
+
+template <class Owner, class Kind, class Place>
+KeyOf<Owner> key_of(std::string_view name, Place place, Kind kind, std::string_view about) {
+  static_assert(std::is_same_v<decltype(place(std::declval<Owner&>())), typename Kind::Value&>);
+  return {name, about, kind.type(),
+          [place, kind](Owner& owner, const toml::node& node) { return kind.read(place(owner), node); },
+          [place, kind](const Owner& owner) { return kind.show(place(owner)); }};
+}
+
 template <class Kind, class Place>
 Key key(std::string_view name, Place place, Kind kind, std::string_view about) {
-  static_assert(std::is_same_v<decltype(place(std::declval<Config&>())), typename Kind::Value&>);
-  return {name, about, kind.type(),
-          [place, kind](Config& config, const toml::node& node) { return kind.read(place(config), node); },
-          [place, kind](const Config& config) { return kind.show(place(config)); }};
+  return key_of<Config>(name, place, kind, about);
 }
 
 std::string judge_hostname(std::string_view name) {
@@ -253,7 +330,16 @@ std::string judge_socket(std::string_view text) {
   return fmt::format("must be \"unix:\" and a path, or \"\", not {}", quoted(text));
 }
 
-#define PLACE(member) [](auto& config) -> auto& { return config.member; }
+std::string judge_group(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  if (name.empty() || name.size() > 64 || !std::ranges::all_of(name, allowed))
+    return fmt::format("{} is no name: write letters, digits, - and _, at most 64", quoted(name));
+  return {};
+}
+
+#define PLACE(member) [](auto& owner) -> auto& { return owner.member; }
 
 std::vector<Key> make_keys() {
   using Spool = spool::LedgerConfig;
@@ -268,6 +354,11 @@ std::vector<Key> make_keys() {
       key("stop_timeout", PLACE(stop_timeout), Time{0ms, 1h}, "How long a stop waits for what is in flight"),
       key("user", PLACE(user), Text{}, "Started by root, the agent runs as this user, if it exists"),
       key("group", PLACE(group), Text{}, "Started by root, the agent runs with this group, if it exists"),
+
+      key("agent.memory", PLACE(agent.memory), Size{0, 1ULL << 40},
+          "Above so much resident memory intake waits: drops stay in `new/`; 0B: no limit"),
+      key("agent.workers", PLACE(agent.workers), Number<std::uint32_t>{1, 64},
+          "Threads that send, each with its share of the sites"),
 
       key("spool.path", PLACE(spool.path), Text{"path", judge_not_empty}, "The spool directory"),
       key("spool.rescan", PLACE(spool.rescan), Time{100ms, 1h},
@@ -310,6 +401,13 @@ std::vector<Key> make_keys() {
           Number<std::uint32_t>{1, 100'000}, "Recipients named in one transaction"),
       key("smtp.messages_per_connection", PLACE(smtp.messages_per_connection),
           Number<std::uint64_t>{1, 1'000'000'000}, "Transactions of one session"),
+      key("smtp.mixed_domains", PLACE(smtp.mixed_domains), Boolean{},
+          "Recipients of several domains of one site in one transaction"),
+      key("smtp.source", PLACE(smtp.source), ListOf<LocalAddress>{{}, 0, 64},
+          "Local addresses to send from; empty: the system chooses"),
+      key("smtp.warmup", PLACE(smtp.warmup), ListOf<PerTime>{{24h * 366}, 0, 100},
+          "What a new source address sends, in recipients: step by step, each for its period; empty: all it "
+          "can"),
       key("smtp.private_targets", PLACE(smtp.private_targets),
           one_of<Smtp::PrivateTargets>(
               {{"refuse", Smtp::PrivateTargets::refuse}, {"allow", Smtp::PrivateTargets::allow}}),
@@ -338,6 +436,12 @@ std::vector<Key> make_keys() {
           one_of<Retry::Indeterminate>(
               {{"retry", Retry::Indeterminate::retry}, {"stop", Retry::Indeterminate::stop}}),
           "When the connection is lost between the end of data and its reply"),
+      key("retry.dsn", PLACE(retry.dsn),
+          one_of<Retry::Dsn>(
+              {{"auto", Retry::Dsn::automatic}, {"on", Retry::Dsn::on}, {"off", Retry::Dsn::off}}),
+          "Messages to the sender about what failed: where NOTIFY asks, and without NOTIFY for what came by "
+          "socket, "
+          "submit or sendmail; `on`: for drops too; `off`: never"),
 
       key("log.level", PLACE(log.level),
           one_of<Log::Level>({{"debug", Log::Level::debug},
@@ -353,7 +457,53 @@ std::vector<Key> make_keys() {
   };
 }
 
+// Entries are looked through one by one for each new Site or sender.
+constexpr std::size_t most_patterns = 1000;
+
+std::vector<KeyOf<SiteRule>> make_site_keys() {
+  const auto row = [](std::string_view name, auto place, auto kind, std::string_view about) {
+    return key_of<SiteRule>(name, place, kind, about);
+  };
+  constexpr PerTime rate{24h * 366};
+  return {
+      row("site.match", PLACE(match),
+          ListOf<Text>{{"mail host, \"*.\" and what it is below, recipient domain or address range",
+                        judge_site_pattern},
+                       1,
+                       most_patterns},
+          "What the entry is for; never empty"),
+      row("site.connections", PLACE(connections), Maybe<Number<std::uint32_t>>{{1, 10'000}},
+          "Sessions at a time, instead of `smtp.connections_per_site`"),
+      row("site.rate", PLACE(rate), Maybe<PerTime>{rate}, "Messages in a time, evenly spaced"),
+      row("site.recipient_rate", PLACE(recipient_rate), Maybe<PerTime>{rate},
+          "Recipients in a time, evenly spaced"),
+      row("site.group", PLACE(group), Maybe<Text>{{"name", judge_group}},
+          "All whose every mail host matches are one site of this name"),
+      row("site.mixed_domains", PLACE(mixed_domains), Maybe<Boolean>{}, "Instead of `smtp.mixed_domains`"),
+      row("site.sender", PLACE(sender),
+          ListOf<Text>{
+              {"sender domain, or \"*.\" and what it is below", judge_domain_pattern}, 0, most_patterns},
+          "If any: the rates hold for the mail of each of these sender domains alone"),
+  };
+}
+
+std::vector<KeyOf<SenderRule>> make_sender_keys() {
+  return {
+      key_of<SenderRule>(
+          "sender.match", PLACE(match),
+          ListOf<Text>{
+              {"envelope sender, its domain, \"*.\" and what that is below, or \"<>\"", judge_sender_pattern},
+              1,
+              most_patterns},
+          "Whose mail it is; never empty"),
+      key_of<SenderRule>("sender.weight", PLACE(weight), Number<std::uint32_t>{1, 100},
+                         "Its share of a site, beside the mail of others"),
+  };
+}
+
 #undef PLACE
+
+constexpr std::array<std::string_view, 2> lists_of_tables{"site", "sender"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
 // that a configuration may already say so: `smtp.tls = "off"`.
@@ -367,15 +517,12 @@ constexpr auto planned = std::to_array<Planned>({
     {"listen.mode", "\"queue\""},
     {"listen.sync_timeout", ""},
     {"resolver.trust_ad", "\"no\""},
-    {"smtp.source", "[]"},
     {"smtp.tls", "\"off\""},
     {"smtp.dane", "false"},
     {"smtp.mta_sts", "false"},
     {"smtp.ca_file", "\"\""},
     {"smtp.timeouts.tls", ""},
-    {"retry.dsn", "\"off\""},
     {"route", ""},
-    {"site", ""},
 });
 
 const Planned* find_planned(std::string_view name) {
@@ -423,6 +570,35 @@ const Key* find_key(std::string_view name) {
   return found == all_keys().end() ? nullptr : &*found;
 }
 
+std::span<const KeyOf<SiteRule>> site_keys() {
+  static const std::vector<KeyOf<SiteRule>> keys = make_site_keys();
+  return keys;
+}
+
+std::span<const KeyOf<SenderRule>> sender_keys() {
+  static const std::vector<KeyOf<SenderRule>> keys = make_sender_keys();
+  return keys;
+}
+
+std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before) {
+  if (entry.match.empty()) return "an entry of [[site]] needs a match";
+  if (!entry.sender.empty() && (entry.connections || entry.group || entry.mixed_domains))
+    return "an entry of [[site]] with a sender has rates alone";
+  if (entry.group && std::ranges::find(before, entry.group, &SiteRule::group) != before.end())
+    return fmt::format("an entry of [[site]] before has the group {}: one has all its patterns",
+                       quoted(*entry.group));
+  return {};
+}
+
+std::string judge_entry(const SenderRule& entry, std::span<const SenderRule> /*before*/) {
+  return entry.match.empty() ? "an entry of [[sender]] needs a match" : "";
+}
+
+std::string_view list_of_tables(std::string_view name) {
+  const auto* const found = std::ranges::find(lists_of_tables, name.substr(0, name.find('.')));
+  return found == lists_of_tables.end() ? std::string_view{} : *found;
+}
+
 bool is_section(std::string_view name) {
   return std::ranges::any_of(all_keys(), [&](const Key& key) {
     return key.name.starts_with(name) && key.name.size() > name.size() && key.name[name.size()] == '.';
@@ -440,21 +616,34 @@ std::string judge_planned(std::string_view name, const toml::node& node) {
 }
 
 std::string_view nearest_key(std::string_view name) {
-  return std::ranges::min_element(all_keys(), {}, [&](const Key& key) { return distance(name, key.name); })
-      ->name;
+  std::string_view nearest;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  const auto look_at = [&](const auto& keys) {
+    for (const auto& key : keys) {
+      if (const auto apart = distance(name, key.name); apart < least) {
+        least = apart;
+        nearest = key.name;
+      }
+    }
+  };
+  look_at(all_keys());
+  look_at(site_keys());
+  look_at(sender_keys());
+  return nearest;
 }
 
 std::string_view nearest_section(std::string_view name) {
   std::string_view nearest;
   std::size_t least = std::numeric_limits<std::size_t>::max();
-  for (const Key& key : all_keys()) {
-    const auto section = key.name.substr(0, key.name.rfind('.'));
-    if (section == key.name) continue;
+  const auto look_at = [&](std::string_view section) {
     if (const auto apart = edit_distance(name, section); apart < least) {
       least = apart;
       nearest = section;
     }
-  }
+  };
+  for (const Key& key : all_keys())
+    if (const auto section = key.name.substr(0, key.name.rfind('.')); section != key.name) look_at(section);
+  for (const std::string_view list : lists_of_tables) look_at(list);
   return nearest;
 }
 

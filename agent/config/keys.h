@@ -1,4 +1,5 @@
-// The table of keys: everything the program knows of a key stands in one row of it.
+// The tables of keys: everything the program knows of a key stands in one row. The file as a whole has one, the entries
+// of each list of tables, [[site]] and [[sender]], have one of their own.
 #pragma once
 
 #include "agent/config/config.h"
@@ -12,17 +13,27 @@
 
 namespace bulkmail::agent {
 
-struct Key {
-  std::string_view name;  // "smtp.timeouts.ehlo"
+template <class Owner>
+struct KeyOf {
+  std::string_view name;  // "smtp.timeouts.ehlo", "site.match"
   std::string_view about; // one line for docs/configuration.md
   std::string type;       // "duration, 10ms to 1d"
   // Reads the value into its place. Answers what is wrong with it, "" if nothing.
-  std::function<std::string(Config&, const toml::node&)> read;
-  std::function<std::string(const Config&)> show; // as TOML: `"5m"`
+  std::function<std::string(Owner&, const toml::node&)> read;
+  std::function<std::string(const Owner&)> show; // as TOML: `"5m"`; "": it has no value
 };
+
+using Key = KeyOf<Config>;
 
 [[nodiscard]] std::span<const Key> all_keys();
 [[nodiscard]] const Key* find_key(std::string_view name);
+[[nodiscard]] std::span<const KeyOf<SiteRule>> site_keys();
+[[nodiscard]] std::span<const KeyOf<SenderRule>> sender_keys();
+// What is wrong with an entry behind those before it, "" if nothing.
+[[nodiscard]] std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before);
+[[nodiscard]] std::string judge_entry(const SenderRule& entry, std::span<const SenderRule> before);
+// The list of tables that the name is, or is a key of: "site" for "site.rate"; "" if none.
+[[nodiscard]] std::string_view list_of_tables(std::string_view name);
 [[nodiscard]] bool is_section(std::string_view name); // "smtp", "smtp.timeouts"
 
 // A key that this program will have once its feature is there; no other name is to be suggested for it.

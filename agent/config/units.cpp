@@ -89,4 +89,17 @@ std::string format_size(std::uint64_t octets) {
   return "0B";
 }
 
+std::optional<Rate> parse_rate(std::string_view text) {
+  Rate rate;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate.count);
+  if (error != std::errc{} || rate.count == 0 || end == text.data() + text.size() || *end != '/')
+    return std::nullopt;
+  const auto period = parse_duration(text.substr(static_cast<std::size_t>(end - text.data()) + 1));
+  if (!period || period->count() == 0) return std::nullopt;
+  rate.period = *period;
+  return rate;
+}
+
+std::string format_rate(Rate rate) { return fmt::format("{}/{}", rate.count, format_duration(rate.period)); }
+
 } // namespace bulkmail::agent

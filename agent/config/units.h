@@ -1,5 +1,7 @@
-// Durations ("500ms 30s 5m 1h20m 4d") and sizes ("64MiB") as people write them.
+// Durations ("500ms 30s 5m 1h20m 4d"), sizes ("64MiB") and rates ("100/1m") as people write them.
 #pragma once
+
+#include "agent/queue/rate.h"
 
 #include <chrono>
 #include <cstdint>
@@ -16,5 +18,9 @@ namespace bulkmail::agent {
 // A whole number with one of B KiB MiB GiB TiB.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 [[nodiscard]] std::string format_size(std::uint64_t octets); // "64MiB", in the largest unit that divides it
+
+// A whole number from 1, a slash, a duration of at least a millisecond.
+[[nodiscard]] std::optional<Rate> parse_rate(std::string_view text);
+[[nodiscard]] std::string format_rate(Rate rate); // "100/1m"
 
 } // namespace bulkmail::agent

@@ -38,7 +38,7 @@ SiteRules::SiteRules(std::span<const SiteRule> rules) {
 const SiteRule* SiteRules::site(const resolver::Route& route) const {
   for (const Entry& entry : entries_) {
     if (!entry.rule.sender.empty()) continue;
-    if (entry.rule.group.empty() ? entry.matches_any(route) : entry.matches_all(route)) return &entry.rule;
+    if (entry.rule.group ? entry.matches_all(route) : entry.matches_any(route)) return &entry.rule;
   }
   return nullptr;
 }

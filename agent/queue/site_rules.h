@@ -22,7 +22,7 @@ struct SiteRule {
   std::optional<std::uint32_t> connections;
   std::optional<Rate> rate;           // messages
   std::optional<Rate> recipient_rate; // recipients
-  std::string group;                  // "": none; its Sites are one, of this name
+  std::optional<std::string> group;   // its Sites are one, of this name
   std::optional<bool> mixed_domains;
   std::vector<std::string> sender; // not empty: rates for each of these sender domains at each Site
 

@@ -21,6 +21,9 @@ hostname = "relay.example"
 stop_timeout = "1m"
 user = "mail"
 group = "mail"
+[agent]
+memory = "2GiB"
+workers = 4
 [spool]
 path = "/srv/spool"
 rescan = "1s"
@@ -46,6 +49,9 @@ connections_per_site = 2
 idle = "0s"
 recipients_per_transaction = 50
 messages_per_connection = 5
+mixed_domains = true
+source = ["192.0.2.1", "2001:db8::1"]
+warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
 eight_bit = "fail"
 timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
@@ -53,10 +59,25 @@ timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "
 schedule = ["100ms", "1h20m"]
 expire = "1h"
 indeterminate = "stop"
+dsn = "on"
 [log]
 level = "debug"
 format = "json"
 target = "/var/log/bulkmail.log"
+[[site]]
+match = ["*.mx.example.net", "192.0.2.0/24"]
+connections = 5
+rate = "100/1m"
+recipient_rate = "1000/1h"
+group = "microsoft"
+mixed_domains = false
+[[site]]
+match = ["example.com"]
+rate = "1/1s"
+sender = ["news.example", "*.lists.example"]
+[[sender]]
+match = ["ann@example.org", "news.example"]
+weight = 4
 )";
 
 std::vector<std::string> errors_of(std::string_view text, const std::vector<Override>& overrides = {}) {
@@ -111,6 +132,90 @@ TEST_CASE("every key is read into its own place") {
   CHECK(config->retry.schedule == std::vector<milliseconds>{100ms, 80min});
   CHECK(config->retry.indeterminate == Config::Retry::Indeterminate::stop);
   CHECK(config->lmtp_socket().empty());
+  CHECK(config->agent.memory == 2ULL << 30);
+  CHECK(config->smtp.source.at(1).to_string() == "2001:db8::1");
+  CHECK(config->smtp.warmup == std::vector<Rate>{{50, 24h}, {100, 24h}});
+  CHECK(config->retry.dsn == Config::Retry::Dsn::on);
+}
+
+TEST_CASE("lists of tables are read entry by entry, in their order") {
+  const auto config = load_config(everything, "b.toml");
+  REQUIRE(config);
+  CHECK(config->sites == std::vector<SiteRule>{{.match = {"*.mx.example.net", "192.0.2.0/24"},
+                                                .connections = 5,
+                                                .rate = Rate{100, 1min},
+                                                .recipient_rate = Rate{1000, 1h},
+                                                .group = "microsoft",
+                                                .mixed_domains = false,
+                                                .sender = {}},
+                                               {.match = {"example.com"},
+                                                .connections = {},
+                                                .rate = Rate{1, 1s},
+                                                .recipient_rate = {},
+                                                .group = {},
+                                                .mixed_domains = {},
+                                                .sender = {"news.example", "*.lists.example"}}});
+  CHECK(config->senders == std::vector<SenderRule>{{{"ann@example.org", "news.example"}, 4}});
+  for (const auto& key : site_keys()) {
+    INFO(key.name);
+    CHECK((key.show(config->sites[0]) != key.show({}) || key.show(config->sites[1]) != key.show({})));
+  }
+}
+
+TEST_CASE("an override replaces a list of tables as a whole") {
+  const auto config =
+      load_config(everything, "b.toml", sets({"site=[{match=[\"a.example\"], connections=2}]", "sender=[]"}));
+  REQUIRE(config);
+  REQUIRE(config->sites.size() == 1);
+  CHECK(config->sites[0].connections == 2);
+  CHECK(config->senders.empty());
+  CHECK(errors_of("", sets({"site.rate=1/1s"})) ==
+        std::vector<std::string>{"--set: site is a list of tables: it is set as a whole, site=[{…}]"});
+  CHECK(errors_of("", sets({"site=[{match=[\"a.example\"], rate=1}]"})) ==
+        std::vector<std::string>{"--set: site.rate must be a rate such as \"100/1m\", not a whole number"});
+}
+
+TEST_CASE("what is wrong in a list of tables is told with its line and the nearest key of its entries") {
+  CHECK(errors_of(R"([[site]]
+match = ["mx.example.org", "192.0.2.1/24"]
+[[site]]
+match = ["mx..example"]
+conections = 5
+rate = "100"
+[[site]]
+connections = 0
+[[sender]]
+weight = 101
+match = "a@b.example"
+)") == std::vector<std::string>{
+           "b.toml:2:9: site.match item 2 \"192.0.2.1/24\" does not begin its range: write \"192.0.2.0/24\"",
+           "b.toml:4:9: site.match item 1 \"mx..example\" is no domain: write \"mx.example.org\", or "
+           "\"*.example.org\" for all below it",
+           "b.toml:5:1: unknown key site.conections; the nearest known one is site.connections",
+           "b.toml:6:8: site.rate \"100\" is no rate: write a whole number from 1 and a duration, such as "
+           "\"100/1m\"",
+           "b.toml:8:15: site.connections must be from 1 to 10000, not 0",
+           "b.toml:10:10: sender.weight must be from 1 to 100, not 101",
+           "b.toml:11:9: sender.match must be a list, not text",
+       });
+}
+
+TEST_CASE("an entry of a list of tables must make sense as a whole") {
+  CHECK(errors_of("[[site]]\nconnections = 1") ==
+        std::vector<std::string>{"b.toml:1:1: an entry of [[site]] needs a match"});
+  CHECK(errors_of("[[sender]]\nweight = 1") ==
+        std::vector<std::string>{"b.toml:1:1: an entry of [[sender]] needs a match"});
+  CHECK_THAT(errors_of("[[site]]\nmatch = [\"a.example\"]\nsender = [\"b.example\"]\nconnections = 1").at(0),
+             Catch::EndsWith("an entry of [[site]] with a sender has rates alone"));
+  CHECK_THAT(errors_of("[[site]]\nmatch = [\"a.example\"]\ngroup = \"g\"\n"
+                       "[[site]]\nmatch = [\"b.example\"]\ngroup = \"g\"")
+                 .at(0),
+             Catch::StartsWith("b.toml:4:1: an entry of [[site]] before has the group \"g\""));
+  CHECK_THAT(errors_of("[site]\nmatch = [\"a.example\"]").at(0),
+             Catch::EndsWith("site is a list of tables: each begins with [[site]]"));
+  CHECK_THAT(errors_of("site = [1]").at(0), Catch::Contains("site is a list of tables"));
+  CHECK_THAT(errors_of("[[sit]]\nmatch = [\"a.example\"]").at(0),
+             Catch::EndsWith("unknown section sit; the nearest known one is site"));
 }
 
 TEST_CASE("what a key shows reads as the same value") {
@@ -153,8 +258,7 @@ servers = ["127.0.0.1:53", "name.example"]
 TEST_CASE("a key of a feature still to come is told apart from a mistyped one") {
   for (const std::string_view text :
        {"[smtp]\ntls = \"require\"", "[smtp]\ndane = true", "[[route]]\nmatch = [\"x\"]",
-        "[listen]\nsmtp = \"127.0.0.1:2525\"", "[retry]\ndsn = \"auto\"", "[smtp]\ntls = 1",
-        "[smtp]\nsource = [\"192.0.2.1\"]", "[smtp]\ntimeouts = { tls = \"1m\" }"}) {
+        "[listen]\nsmtp = \"127.0.0.1:2525\"", "[smtp]\ntls = 1", "[smtp]\ntimeouts = { tls = \"1m\" }"}) {
     const auto errors = errors_of(text);
     REQUIRE(errors.size() == 1);
     CHECK_THAT(errors[0], Catch::Contains("is not in this version"));
@@ -162,9 +266,8 @@ TEST_CASE("a key of a feature still to come is told apart from a mistyped one") 
 }
 
 TEST_CASE("a key of a feature still to come may ask for what happens now anyway") {
-  CHECK(load_config("[smtp]\ntls = \"off\"\ndane = false\nmta_sts = false\nsource = []\nca_file = \"\"",
-                    "b.toml"));
-  CHECK(load_config("[listen]\nmode = \"queue\"\nsmtp = \"\"\n[retry]\ndsn = \"off\"", "b.toml"));
+  CHECK(load_config("[smtp]\ntls = \"off\"\ndane = false\nmta_sts = false\nca_file = \"\"", "b.toml"));
+  CHECK(load_config("[listen]\nmode = \"queue\"\nsmtp = \"\"", "b.toml"));
   CHECK(load_config("[resolver]\ntrust_ad = \"no\"", "b.toml", sets({"smtp.tls=off"})));
 }
 
@@ -205,7 +308,30 @@ TEST_CASE("values out of reach are refused") {
                                       "hostname = \"\"",
                                       "hostname = \"a\\r\\nb\"",
                                       "user = 1979-05-27",
-                                      "[resolver]\nservers = [\"127.0.0.1:0\"]"}) {
+                                      "[resolver]\nservers = [\"127.0.0.1:0\"]",
+                                      "[agent]\nworkers = 0",
+                                      "[agent]\nworkers = 65",
+                                      "[agent]\nmemory = \"2TiB\"",
+                                      "[smtp]\nmixed_domains = \"true\"",
+                                      "[smtp]\nmixed_domains = 1",
+                                      "[smtp]\nsource = [\"192.0.2.1:25\"]",
+                                      "[smtp]\nsource = [\"localhost\"]",
+                                      "[smtp]\nwarmup = [\"0/1d\"]",
+                                      "[smtp]\nwarmup = [\"50/1d\", \"100\"]",
+                                      "[smtp]\nwarmup = \"50/1d\"",
+                                      "[retry]\ndsn = true",
+                                      "[retry]\ndsn = \"never\"",
+                                      "[[site]]\nmatch = []",
+                                      "[[site]]\nmatch = [\"a@b.example\"]",
+                                      "[[site]]\nmatch = [\"a.*.example\"]",
+                                      "[[site]]\nmatch = [\"192.0.2.0/33\"]",
+                                      "[[site]]\nmatch = [\"2001:db8::/129\"]",
+                                      "[[site]]\nmatch = [\"192.0.2.256\"]",
+                                      "[[site]]\nmatch = [\"a.example\"]\ngroup = \"\"",
+                                      "[[site]]\nmatch = [\"a.example\"]\nrate = \"1/400d\"",
+                                      "[[site]]\nmatch = [\"a.example\"]\nsender = [\"a@b.example\"]",
+                                      "[[sender]]\nmatch = [\"@b.example\"]",
+                                      "[[sender]]\nmatch = [\"a@\"]"}) {
     INFO(text);
     CHECK(errors_of(text).size() == 1);
   }
@@ -269,6 +395,17 @@ TEST_CASE("durations are whole numbers with units, largest first") {
     CHECK(parse_duration(format_duration(duration)) == duration);
 }
 
+TEST_CASE("rates are a whole number and a duration") {
+  CHECK(parse_rate("100/1m") == Rate{100, 1min});
+  CHECK(parse_rate("7/1s500ms") == Rate{7, 1500ms});
+  for (const std::string_view wrong : {"", "100", "/1m", "100/", "0/1m", "1/0s", "-1/1m", "1.5/1m", "1 /1m",
+                                       "1/m", "4294967296/1m", "1/1m/1s"}) {
+    INFO(wrong);
+    CHECK_FALSE(parse_rate(wrong));
+  }
+  for (const Rate rate : {Rate{1, 1ms}, Rate{100, 90min}}) CHECK(parse_rate(format_rate(rate)) == rate);
+}
+
 TEST_CASE("sizes are whole numbers with binary units") {
   CHECK(parse_size("64MiB") == 64U << 20);
   CHECK(parse_size("1B") == 1);
@@ -287,12 +424,15 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
   std::size_t rows = 0;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) rows += line.starts_with("| `") ? 1 : 0;
-  CHECK(rows == all_keys().size());
-  for (const Key& key : all_keys()) {
-    const auto shown = key.name == "hostname" ? "" : "`" + key.show(defaults) + "`";
+  CHECK(rows == all_keys().size() + site_keys().size() + sender_keys().size());
+  const auto look_for = [&](const auto& key, const std::string& value) {
+    const auto shown = value.empty() || key.name == "hostname" ? "" : "`" + value + "`";
     const auto row = "| `" + std::string(key.name) + "` | " + key.type + " | " + shown + " | " +
                      std::string(key.about) + " |";
     INFO(row);
     CHECK(text.find(row) != std::string::npos);
-  }
+  };
+  for (const Key& key : all_keys()) look_for(key, key.show(defaults));
+  for (const auto& key : site_keys()) look_for(key, key.show({}));
+  for (const auto& key : sender_keys()) look_for(key, key.show({}));
 }
