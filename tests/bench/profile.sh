@@ -22,7 +22,7 @@ report() { perf report -i "$profile" --stdio -g none -q "$@" 2>/dev/null | sed -
 self() { report --no-children "$@"; }
 section() { printf '\n%s\n' "$1"; }
 section "By object" && self --sort dso | head -8
-section "By thread (the first is the loop's, the others are its pool)" && self --sort pid | head -10
+section "By thread (the lowest number is the loop's, the others are its pool)" && self --sort pid | head -10
 section "By thread and object" && self --sort pid,dso | head -16
 section "Functions of the program and its libraries" && self --sort dso,symbol | grep -v '\[k\]' | head -"$lines"
 section "Functions of the kernel" && self --sort symbol | grep '\[k\]' | head -"$lines"
