@@ -80,6 +80,7 @@ def memory(table, rig, base, count, limit, when):
     now = rig.memory()
     table.measure(f"memory above idle, resident, {when}", (now["Rss"] - base["Rss"]) / 1e6, "MB")
     table.measure(f"memory above idle, PSS, {when}", (now["Pss"] - base["Pss"]) / 1e6, "MB")
+    table.measure(f"memory above idle, largest resident, {when}", (rig.agent.memory("VmHWM") - base["Rss"]) / 1e6, "MB")
     table.measure(f"resident, each, {when}", (now["Rss"] - base["Rss"]) / count, "octets", limit)
 
 
