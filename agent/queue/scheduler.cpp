@@ -150,7 +150,7 @@ void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, 
 
 void Scheduler::session_established(SessionId id, Monotonic now) {
   impl_->tell(now);
-  if (Session* session = impl_->sites.find(id)) impl_->sites.established(*session);
+  if (Session* session = impl_->sites.find(id)) impl_->sites.established(*session, now);
 }
 
 void Scheduler::session_free(SessionId id, Monotonic now) {

@@ -112,13 +112,13 @@ Session& Sites::open(Lane& lane, Monotonic now) {
   return session;
 }
 
-void Sites::established(Session& session) {
+void Sites::established(Session& session, Monotonic now) {
   if (session.state != Session::State::opening) return;
   Site& site = *session.lane->site;
   session.state = Session::State::busy;
   --site.opening;
   ++site.busy;
-  site.window.established();
+  site.window.established(site.established(), now);
   places_.proven(session);
   end_hold(site);
 }
@@ -137,10 +137,10 @@ void Sites::start(Session& session) {
 }
 
 void Sites::free(Session& session, Monotonic now) {
-  established(session); // whoever is free has been
+  established(session, now); // whoever is free has been
   if (session.state != Session::State::busy) return;
   Site& site = *session.lane->site;
-  site.window.completed();
+  site.window.completed(std::nullopt, site.held(), now);
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
@@ -190,12 +190,12 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
   if (refused && !was_closing) {
     site.last_outcome = std::move(outcome);
     if (site.established() > 0) {
-      site.window.refused(site.held());
+      site.window.refused(site.held(), now);
     } else {
       go_down(site, session.retry_at, now);
     }
   } else if (!refused && session.answered) {
-    site.window.completed(); // a peer that takes one transaction a session
+    site.window.completed(std::nullopt, site.held() + 1, now); // a peer that takes one transaction a session
   }
   sessions_.erase(sessions_.find(session.id));
   refresh(site);

@@ -36,7 +36,7 @@ class Sites {
   // Sessions.
   [[nodiscard]] Session* find(SessionId id);
   Session& open(Lane& lane, Monotonic now);
-  void established(Session& session);
+  void established(Session& session, Monotonic now);
   void start(Session& session); // an idle one takes work
   void free(Session& session, Monotonic now);
   void close(Session& session, Site* for_other); // asked to quit
