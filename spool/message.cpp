@@ -1,5 +1,6 @@
 #include "spool/message.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace bulkmail::spool {
@@ -28,6 +29,15 @@ Message::Message(MessageFacts facts, Wall expires)
 const Outcome* Message::outcome(std::size_t recipient) const {
   const auto place = states_[recipient].outcome;
   return place == 0 ? nullptr : outcomes_[place - 1].get();
+}
+
+std::optional<Wall> Message::next_attempt_date() const {
+  std::optional<Wall> earliest;
+  for (const auto& outcome : outcomes_) {
+    if (!outcome || !outcome->next_attempt_date) continue;
+    earliest = std::min(earliest.value_or(*outcome->next_attempt_date), *outcome->next_attempt_date);
+  }
+  return earliest;
 }
 
 std::size_t Message::apply(std::span<const std::uint32_t> recipients,

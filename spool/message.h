@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -67,6 +68,9 @@ class Message {
   [[nodiscard]] Wall expires() const { return expires_; }
 
   void set_expires(Wall expires) { expires_ = expires; }
+
+  // The earliest of what is delayed; none: nothing is.
+  [[nodiscard]] std::optional<Wall> next_attempt_date() const;
 
   // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
   std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);

@@ -46,13 +46,14 @@ std::expected<void, std::string> LogSink::reopen(const Config::Log& config) {
   const std::string pattern =
       json_ ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
   sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
-  logger_ = std::make_shared<spdlog::async_logger>("bulkmail", std::move(sink), threads_,
-                                                   spdlog::async_overflow_policy::overrun_oldest);
-  logger_->set_level(spdlog::level::trace);
-  logger_->flush_on(spdlog::level::trace); // by the logging thread: a file can be followed
+  auto logger = std::make_shared<spdlog::async_logger>("bulkmail", std::move(sink), threads_,
+                                                       spdlog::async_overflow_policy::overrun_oldest);
+  logger->set_level(spdlog::level::trace);
+  logger->flush_on(spdlog::level::trace); // by the logging thread: a file can be followed
+  logger_ = std::move(logger);
   return {};
 }
 
-void LogSink::write(Level level, std::string_view line) { logger_->log(to_spdlog(level), "{}", line); }
+void LogSink::write(Level level, std::string_view line) { logger_.load()->log(to_spdlog(level), "{}", line); }
 
 } // namespace bulkmail::agent

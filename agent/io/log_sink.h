@@ -1,9 +1,10 @@
-// The program's log on spdlog: text or JSON lines, to stderr or a file that HUP reopens, written off the loop.
+// The program's log on spdlog, for any thread: text or JSON lines, to stderr or a file that HUP reopens, written off the loop.
 #pragma once
 
 #include "agent/config/config.h"
 #include "agent/seams.h"
 
+#include <atomic>
 #include <expected>
 #include <memory>
 #include <string>
@@ -32,10 +33,10 @@ class LogSink : public Log {
   void write(Level level, std::string_view line) override;
 
  private:
-  Level level_ = Level::info;
-  bool json_ = false;
+  std::atomic<Level> level_ = Level::info;
+  std::atomic<bool> json_ = false;
   std::shared_ptr<spdlog::details::thread_pool> threads_;
-  std::shared_ptr<spdlog::logger> logger_;
+  std::atomic<std::shared_ptr<spdlog::logger>> logger_; // another one after a reopening
 };
 
 } // namespace bulkmail::agent

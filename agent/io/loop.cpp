@@ -32,6 +32,12 @@ void LatencyHistogram::add(std::uint64_t nanoseconds) {
   max_ = std::max(max_, nanoseconds);
 }
 
+void LatencyHistogram::add(const LatencyHistogram& other) {
+  for (std::size_t i = 0; i < buckets; ++i) counts_[i] += other.counts_[i];
+  total_ += other.total_;
+  max_ = std::max(max_, other.max_);
+}
+
 double LatencyHistogram::percentile_ms(double fraction) const {
   const auto wanted = static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(total_)));
   std::uint64_t seen = 0;
@@ -59,6 +65,8 @@ Loop::Loop() {
   must(uv_timer_init(&loop_, &timer_), "timer");
   must(uv_prepare_init(&loop_, &prepare_), "prepare");
   must(uv_check_init(&loop_, &check_), "check");
+  must(uv_async_init(&loop_, &wake_, [](uv_async_t*) {}),
+       "wake-up"); // what it is for is done before each wait
   timer_.data = prepare_.data = check_.data = this;
 }
 
@@ -106,9 +114,28 @@ void Loop::run(std::function<void()> work, std::function<void()> done) {
 
 void Loop::post(std::function<void()> task) { posted_.push_back(std::move(task)); }
 
+void Loop::send(std::function<void()> task) {
+  {
+    const std::lock_guard lock(sent_lock_);
+    sent_.push_back(std::move(task));
+    if (sent_.size() > 1) return; // it is woken already
+  }
+  uv_async_send(&wake_);
+}
+
+void Loop::take_sent() {
+  std::vector<std::function<void()>> sent;
+  {
+    const std::lock_guard lock(sent_lock_);
+    sent.swap(sent_);
+  }
+  for (const auto& task : sent) task();
+}
+
 std::optional<Monotonic> Loop::take_turn() {
   std::optional<Monotonic> next;
   do {
+    take_sent();
     for (const auto& task : std::exchange(posted_, {})) task();
     next = turn_();
   } while (!posted_.empty());

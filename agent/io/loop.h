@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace bulkmail::agent {
 class LatencyHistogram {
  public:
   void add(std::uint64_t nanoseconds);
+  void add(const LatencyHistogram& other);
   [[nodiscard]] double percentile_ms(double fraction) const;
 
   [[nodiscard]] double max_ms() const { return static_cast<double>(max_) / 1e6; }
@@ -38,6 +40,7 @@ class Loop : public Clock, public Pool {
   Now now() override;
   void run(std::function<void()> work, std::function<void()> done) override;
   void post(std::function<void()> task); // runs it before the loop waits again
+  void send(std::function<void()> task); // the same, from any thread; in the order of a thread's calls
 
   // Calls `turn` after each batch of events; it answers when it wants to be called at the latest, or none to be left alone
   // until something happens. Returns once `over` says so.
@@ -55,6 +58,7 @@ class Loop : public Clock, public Pool {
   struct Signal;
   struct Watch;
   void close_all();
+  void take_sent();
   std::optional<Monotonic> take_turn();
   uv_loop_t loop_{};
   uv_timer_t timer_{};
@@ -63,6 +67,9 @@ class Loop : public Clock, public Pool {
   std::function<std::optional<Monotonic>()> turn_;
   std::function<bool()> over_;
   std::vector<std::function<void()>> posted_;
+  uv_async_t wake_{};
+  std::mutex sent_lock_;
+  std::vector<std::function<void()>> sent_; // by other threads
   std::uint64_t busy_since_ = 0;
   LatencyHistogram latency_;
   std::size_t jobs_ = 0;

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,6 +65,13 @@ std::vector<resolver::Endpoint> name_servers(const Config& config) {
   auto servers = resolver::parse_resolv_conf(text).servers;
   if (servers.empty()) servers.push_back(*resolver::Endpoint::parse("127.0.0.1", 53)); // resolv.conf(5)
   return servers;
+}
+
+std::uint64_t resident_memory() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t size = 0, resident = 0;
+  if (!(file >> size >> resident)) return 0;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 DescriptorBudget raise_descriptor_limit() {

@@ -23,6 +23,8 @@ class KernelDice : public Dice {
 [[nodiscard]] std::vector<resolver::IpAddress> own_addresses();                   // loopback left out
 [[nodiscard]] std::vector<resolver::Endpoint> name_servers(const Config& config); // config, else resolv.conf
 
+[[nodiscard]] std::uint64_t resident_memory(); // of this process, octets; 0: unknown
+
 // Raises the limit of descriptors as far as it goes; answers how it is shared out.
 struct DescriptorBudget {
   std::uint32_t sessions = 0;

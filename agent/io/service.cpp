@@ -9,6 +9,7 @@
 #include "agent/io/progress_bar.h"
 #include "agent/io/spool_directory.h"
 #include "agent/io/spool_lock.h"
+#include "agent/io/threaded_crew.h"
 #include "agent/io/unix_socket.h"
 #include "agent/io/uv_network.h"
 #include "agent/run/engine.h"
@@ -17,6 +18,7 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -91,17 +93,28 @@ class Service {
     if (!disk) return std::unexpected(disk.error());
     disk_ = std::move(*disk);
     EngineSettings settings;
-    settings.config = config_;
-    settings.servers = name_servers(config_);
-    settings.own_addresses = own_addresses();
-    settings.most_connections = descriptors.sessions;
-    settings.most_questions = descriptors.questions;
+    settings.worker.config = config_;
+    settings.worker.servers = name_servers(config_);
+    settings.worker.own_addresses = own_addresses();
+    settings.worker.most_connections = descriptors.sessions;
+    settings.worker.most_questions = descriptors.questions;
     settings.version = version_;
     settings.process_id = static_cast<std::uint64_t>(getpid());
-    engine_ =
-        std::make_unique<Engine>(Seams{loop_, loop_, network_, log_}, *disk_, dice_, std::move(settings));
+    settings.worker.workers = config_.agent.workers;
+    Engine::MakeCrew threads; // one worker shares the engine's thread: nothing has to be handed over
+    if (config_.agent.workers > 1) {
+      threads = [this](const WorkerSettings& each, Worker::Office& office) {
+        auto crew = std::make_unique<ThreadedCrew>(each.workers, loop_, *disk_, log_, each, office);
+        crew_ = crew.get();
+        return crew;
+      };
+    }
+    engine_ = std::make_unique<Engine>(Seams{loop_, loop_, network_, log_}, *disk_, dice_,
+                                       std::move(settings), threads);
+    engine_->set_memory_report([this] { return measure_memory(); });
     engine_->set_loop_report([this]() -> nlohmann::json {
-      const auto& latency = loop_.latency();
+      LatencyHistogram latency = loop_.latency();
+      if (crew_ != nullptr) latency.add(crew_->latency());
       return {{"p50", latency.percentile_ms(0.5)},
               {"p99", latency.percentile_ms(0.99)},
               {"max", latency.max_ms()}};
@@ -167,6 +180,14 @@ class Service {
   [[nodiscard]] Loop& loop() { return loop_; }
 
  private:
+  // What was freed is with the allocator still: above the limit it goes back to the system, off the loop.
+  std::uint64_t measure_memory() {
+    const std::uint64_t used = resident_memory();
+    if (used > config_.agent.memory && !std::exchange(trimming_, true))
+      loop_.run([] { malloc_trim(0); }, [this] { trimming_ = false; });
+    return used;
+  }
+
   // A broken file changes nothing: the agent goes on with what it has.
   void reload() {
     auto config = read_config(origin_);
@@ -178,6 +199,7 @@ class Service {
       say(log_, Level::error, "reload refused", reopened.error());
       return;
     }
+    config_.agent = config->agent;
     engine_->reload(*config);
     say(log_, Level::info, "reloaded", origin_.file.empty() ? "defaults" : origin_.file);
   }
@@ -191,8 +213,10 @@ class Service {
   UvNetwork network_;
   std::unique_ptr<spool::Disk> disk_;
   std::unique_ptr<Engine> engine_;
+  ThreadedCrew* crew_ = nullptr; // the engine's; null: one worker in the engine's thread
   std::vector<std::unique_ptr<Listener>> listeners_;
   int control_socket_ = -1, lmtp_socket_ = -1;
+  bool trimming_ = false;
   bool asked_to_end_ = false;
 };
 

@@ -155,6 +155,8 @@ class Scheduler {
   struct Load {
     std::uint32_t sessions = 0, idle = 0;
     std::uint64_t ready = 0, delayed = 0, resolving = 0, in_attempt = 0; // recipients
+
+    bool operator==(const Load&) const = default;
   };
 
   [[nodiscard]] Load load() const;

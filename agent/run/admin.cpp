@@ -1,8 +1,19 @@
 #include "agent/run/admin.h"
 
+#include <utility>
+
 namespace bulkmail::agent {
 
-class Admin::Client : public Channel::Handler {
+void Reply::send(std::string piece) {
+  if (taker_ != nullptr) taker_->take(std::move(piece));
+}
+
+void Reply::finish(std::string last_piece) {
+  send(std::move(last_piece));
+  if (Taker* taker = std::exchange(taker_, nullptr)) taker->answered();
+}
+
+class Admin::Client : public Channel::Handler, public Reply::Taker {
  public:
   Client(const Answerer& answerer, std::unique_ptr<Channel> channel)
       : answerer_(answerer),
@@ -10,26 +21,59 @@ class Admin::Client : public Channel::Handler {
     channel_->set_handler(*this);
   }
 
+  ~Client() override { forsake(); }
+
   void received(std::string_view bytes) override {
-    if (!lines_.feed(bytes)) {
-      gone_ = true;
-      return;
-    }
-    while (auto line = lines_.next()) {
-      const auto request = Request::parse(*line);
-      const Response response = request ? answerer_(*request) : Response::failure(request.error());
-      channel_->write(response.serialise());
-    }
+    if (!lines_.feed(bytes)) return leave();
+    answer_next();
   }
 
-  void closed(std::string_view, bool) override { gone_ = true; }
+  void closed(std::string_view, bool) override { leave(); }
 
   [[nodiscard]] bool gone() const { return gone_; }
 
  private:
+  // One at a time, in order.
+  void answer_next() {
+    while (!reply_ && !gone_) {
+      const auto line = lines_.next();
+      if (!line) return;
+      const auto request = Request::parse(*line);
+      if (!request) {
+        channel_->write(Response::failure(request.error()).serialise());
+        continue;
+      }
+      const auto reply = reply_ = std::make_shared<Reply>(this);
+      answering_ = true;
+      answerer_(*request, reply);
+      answering_ = false;
+    }
+  }
+
+  void take(std::string piece) override { channel_->write(std::move(piece)); }
+
+  void answered() override {
+    reply_.reset();
+    if (!answering_) answer_next();
+  }
+
+  [[nodiscard]] std::size_t untaken() const override { return channel_->unwritten(); }
+
+  void forsake() {
+    if (reply_) reply_->forsake();
+    reply_.reset();
+  }
+
+  void leave() {
+    forsake();
+    gone_ = true;
+  }
+
   const Answerer& answerer_;
   std::unique_ptr<Channel> channel_;
   LineBuffer lines_;
+  std::shared_ptr<Reply> reply_; // the one under way
+  bool answering_ = false;
   bool gone_ = false;
 };
 

@@ -7,13 +7,43 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <string>
 
 namespace bulkmail::agent {
+
+// An answer under way: one line, whose pieces go out as they come. It may outlive its client, and then goes nowhere.
+// Whoever drops one unfinished leaves its client without an answer.
+class Reply {
+ public:
+  class Taker {
+   public:
+    virtual ~Taker() = default;
+    virtual void take(std::string piece) = 0;
+    virtual void answered() = 0; // the line is whole
+    [[nodiscard]] virtual std::size_t untaken() const = 0;
+  };
+
+  explicit Reply(Taker* taker) : taker_(taker) {}
+
+  void finish(const Response& response) { finish(response.serialise()); }
+
+  void finish(std::string last_piece); // with the newline
+  void send(std::string piece);
+
+  void forsake() { taker_ = nullptr; } // the client is gone
+
+  [[nodiscard]] bool wanted() const { return taker_ != nullptr; }
+
+  [[nodiscard]] std::size_t unsent() const { return taker_ == nullptr ? 0 : taker_->untaken(); }
+
+ private:
+  Taker* taker_;
+};
 
 class Admin {
  public:
   static constexpr std::size_t max_clients = 64;
-  using Answerer = std::function<Response(const Request&)>;
+  using Answerer = std::function<void(const Request&, std::shared_ptr<Reply>)>;
 
   explicit Admin(Answerer answerer);
   ~Admin();

@@ -3,128 +3,174 @@
 #include "agent/run/log_line.h"
 #include "spool/status/status.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace bulkmail::agent {
+
+using nlohmann::json;
+
 namespace {
 
-std::string date(Wall wall) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(wall);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), (wall - seconds).count());
-}
-
-nlohmann::json text_or_null(const std::string& text) {
-  return text.empty() ? nlohmann::json() : nlohmann::json(text);
-}
+// Messages that a dump to the log names: whoever wants all asks for the queue.
+constexpr std::size_t most_dumped = 1000;
 
 } // namespace
 
-nlohmann::json Engine::date_of(std::optional<Monotonic> at) const {
-  if (!at) return nullptr;
-  const Now now = seams_.clock.now();
-  return date(now.wall + std::chrono::duration_cast<milliseconds>(*at - now.mono));
+template <class Answer>
+void Engine::ask_all(std::function<Answer(Worker&)> question, std::function<void(std::vector<Answer>)> then) {
+  struct Round {
+    std::vector<Answer> answers;
+    std::size_t missing = 0;
+    std::function<void(std::vector<Answer>)> then;
+  };
+
+  auto round = std::make_shared<Round>();
+  round->answers.resize(crew_->size());
+  round->missing = crew_->size();
+  round->then = std::move(then);
+  for (std::size_t i = 0; i < crew_->size(); ++i) {
+    tell(i, [round, question, i](Worker& worker) {
+      auto answer = std::make_shared<Answer>(question(worker));
+      worker.office().post([round, answer, i] {
+        round->answers[i] = std::move(*answer);
+        if (--round->missing == 0) round->then(std::move(round->answers));
+      });
+    });
+  }
 }
 
-nlohmann::json Engine::describe_agent() {
-  const auto load = scheduler_.load();
+json Engine::describe_agent() {
+  const auto all = load();
   const Now now = seams_.clock.now();
-  nlohmann::json agent{
+  std::size_t questions = 0;
+  for (const auto& standing : standings_) questions += standing.report.questions;
+  json agent{
       {"pid", settings_.process_id},
       {"version", settings_.version},
       {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(now.mono - started_).count()},
-      {"started", date(started_wall_)},
-      {"sessions", load.sessions},
-      {"idle_sessions", load.idle},
+      {"started", date_text(started_wall_)},
+      {"workers", crew_->size()},
+      {"sessions", all.sessions},
+      {"idle_sessions", all.idle},
       {"messages", messages_.size()},
       {"recipients",
-       {{"ready", load.ready},
-        {"delayed", load.delayed},
-        {"resolving", load.resolving},
-        {"in_attempt", load.in_attempt}}},
-      {"questions_in_flight", dns_.resolver().in_flight()},
-      {"spool", may_send() ? "good" : ledger_.health().text},
+       {{"ready", all.ready},
+        {"delayed", all.delayed},
+        {"resolving", all.resolving},
+        {"in_attempt", all.in_attempt}}},
+      {"questions_in_flight", questions},
+      {"spool", known_health_ == spool::LedgerHealth::State::good ? "good" : ledger_.health().text},
+      {"intake", memory_is_full_ ? "waits for memory" : "open"},
   };
   if (loop_report_) agent["loop_latency_ms"] = loop_report_();
   return agent;
 }
 
-nlohmann::json Engine::describe_message(const spool::Message& message) {
-  const auto& counts = message.counts();
-  return {{"id", message.id()},
-          {"sender", message.envelope().sender()},
-          {"size", message.facts().size},
-          {"arrival_date", date(message.facts().arrival_date)},
-          {"counts",
-           {{"total", counts.total},
-            {"relayed", counts.relayed},
-            {"delivered", counts.delivered},
-            {"failed", counts.failed},
-            {"delayed", counts.delayed},
-            {"queued", counts.queued}}},
-          {"next_attempt_date", date_of(scheduler_.next_attempt(message.number()))}};
-}
-
-nlohmann::json Engine::describe_queue() {
-  nlohmann::json messages = nlohmann::json::array();
-  for (const auto& [number, message] : messages_) messages.push_back(describe_message(*message));
-  nlohmann::json sites = nlohmann::json::array();
-  for (const auto& site : scheduler_.sites()) {
-    sites.push_back({{"site", site.site},
-                     {"hosts", site.hosts},
-                     {"recipients", site.recipients},
-                     {"sessions", site.sessions},
-                     {"window", site.window},
-                     {"next_attempt_date", date_of(site.next_attempt)},
-                     {"last_reply", text_or_null(site.last_reply)}});
-  }
-  return {{"agent", describe_agent()}, {"messages", std::move(messages)}, {"sites", std::move(sites)}};
-}
-
-const spool::Message* Engine::find(const std::string& id) const {
+spool::Message* Engine::find(const std::string& id) {
   for (const auto& [number, message] : messages_) {
     if (message->id() == id) return message.get();
   }
   return nullptr;
 }
 
-Response Engine::answer(const Request& request) {
-  const auto now = seams_.clock.now();
+void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
+  const auto unknown = [&] { reply->finish(Response::failure("no message " + request.id + " is waiting")); };
   switch (request.command) {
-  case Request::Command::ping: return Response::success({{"agent", describe_agent()}});
-  case Request::Command::drain: flush(); return Response::success();
+  case Request::Command::ping: return reply->finish(Response::success({{"agent", describe_agent()}}));
+  case Request::Command::drain: flush(); return reply->finish(Response::success());
   case Request::Command::flush: {
     if (!request.id.empty()) {
       const auto* message = find(request.id);
-      if (message == nullptr) return Response::failure("no message " + request.id + " is waiting");
-      scheduler_.flush_message(message->number(), now.mono);
+      if (message == nullptr) return unknown();
+      tell_all([number = message->number()](Worker& worker) { worker.flush_message(number); });
     } else if (!request.domain.empty()) {
       const auto domain = resolver::canonical_domain(request.domain);
-      if (!domain) return Response::failure(domain.error());
-      scheduler_.flush_domain(*domain, now.mono);
+      if (!domain) return reply->finish(Response::failure(domain.error()));
+      tell_all([domain = *domain](Worker& worker) { worker.flush_domain(domain); });
     } else {
       flush();
     }
-    return Response::success();
+    return reply->finish(Response::success());
   }
-  case Request::Command::queue: return Response::success(describe_queue());
+  case Request::Command::queue: return describe_queue(std::move(reply));
   case Request::Command::show: {
     const auto* message = find(request.id);
-    if (message == nullptr) return Response::failure("no message " + request.id + " is waiting");
-    spool::Message copy = *message; // a snapshot counts the serial up, and this one is not published
-    auto status = nlohmann::json::parse(
-        spool::render_status(copy.snapshot(now.wall), {.reporting_mta = settings_.config.hostname}));
-    status["next_attempt_date"] = date_of(scheduler_.next_attempt(message->number()));
-    return Response::success(std::move(status));
+    if (message == nullptr) return unknown();
+    return show(*message, std::move(reply));
   }
   }
-  return Response::failure("not a command of this version");
+  reply->finish(Response::failure("not a command of this version"));
+}
+
+void Engine::describe_queue(std::shared_ptr<Reply> reply) {
+  ask_all<std::vector<Scheduler::SiteView>>(
+      [](Worker& worker) { return worker.sites(); },
+      [this, reply](std::vector<std::vector<Scheduler::SiteView>> parts) {
+        std::vector<Scheduler::SiteView> sites;
+        for (auto& part : parts) std::ranges::move(part, std::back_inserter(sites));
+        std::vector<std::uint64_t> numbers;
+        numbers.reserve(messages_.size());
+        for (const auto& [number, message] : messages_) numbers.push_back(number);
+        std::ranges::sort(numbers);
+        answers_.emplace_back(
+            reply, describe_agent(), std::move(numbers), std::move(sites),
+            QueueAnswer::Sources{[this](std::uint64_t number) -> const spool::Message* {
+                                   const auto found = messages_.find(number);
+                                   return found == messages_.end() ? nullptr : found->second.get();
+                                 },
+                                 [this](std::optional<Monotonic> at) { return date_of(at); }});
+      });
+}
+
+json Engine::date_of(std::optional<Monotonic> at) const {
+  if (!at) return nullptr;
+  const Now now = seams_.clock.now();
+  return date_text(now.wall + std::chrono::duration_cast<milliseconds>(*at - now.mono));
+}
+
+void Engine::run_answers() {
+  std::erase_if(answers_, [](QueueAnswer& answer) { return !answer.turn(); });
+}
+
+// The status file as it would be now, rendered off the loop.
+void Engine::show(const spool::Message& message, std::shared_ptr<Reply> reply) {
+  spool::Message copy = message; // a snapshot counts the serial up, and this one is not published
+  auto snapshot = std::make_shared<spool::Snapshot>(copy.snapshot(seams_.clock.now().wall));
+  auto text = std::make_shared<std::string>();
+  const auto next = message.next_attempt_date();
+  seams_.pool.run(
+      [snapshot, text, hostname = config().hostname, next] {
+        spool::LedgerConfig all;
+        all.reporting_mta = hostname;
+        *text = spool::render_status(*snapshot, all);
+        while (!text->empty() && text->back() != '}') text->pop_back();
+        if (!text->empty()) text->pop_back();
+        *text += R"(,"next_attempt_date":)" + (next ? '"' + date_text(*next) + '"' : "null") + "}}\n";
+        text->insert(0, R"({"ok":true,"body":)");
+      },
+      [text, reply] { reply->finish(std::move(*text)); });
 }
 
 void Engine::dump_state() {
-  const std::string state = describe_queue().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  say(seams_.log, Level::warning, "state", state); // asked for: written whatever the level
+  ask_all<std::vector<Scheduler::SiteView>>(
+      [](Worker& worker) { return worker.sites(); },
+      [this](std::vector<std::vector<Scheduler::SiteView>> parts) {
+        std::string messages, sites;
+        std::size_t named = 0;
+        for (const auto& [number, message] : messages_) {
+          if (named++ == most_dumped) break;
+          append_message(messages, *message);
+        }
+        for (const auto& part : parts)
+          for (const auto& site : part) append_site(sites, site, date_of(site.next_attempt));
+        // Asked for: written whatever the level.
+        say(seams_.log, Level::warning, "state",
+            fmt::format(R"({{"agent":{},"messages":[{}],"sites":[{}]}})", describe_agent().dump(), messages,
+                        sites));
+      });
 }
 
 } // namespace bulkmail::agent

@@ -1,6 +1,7 @@
 #include "agent/run/engine.h"
 
 #include "agent/run/log_line.h"
+#include "spool/ascii.h"
 
 #include <fmt/format.h>
 
@@ -14,8 +15,7 @@ using spool::Source;
 
 namespace {
 
-// Work started in one turn, so that a turn stays short whatever waits.
-constexpr int work_a_turn = 256;
+constexpr milliseconds memory_check{500};
 
 spool::LedgerConfig ledger_config(const Config& config) {
   spool::LedgerConfig ledger;
@@ -30,54 +30,48 @@ spool::LedgerConfig ledger_config(const Config& config) {
   return ledger;
 }
 
-SchedulerConfig scheduler_config(const EngineSettings& settings) {
-  const auto& smtp = settings.config.smtp;
-  return {std::min(smtp.connections, settings.most_connections), smtp.connections_per_site,
-          smtp.recipients_per_transaction, smtp.idle};
+Consignment consignment_of(const spool::Message& message, Now now) {
+  Consignment consignment(spool::PackedFacts(message.shared_facts()));
+  consignment.expires = message.expires();
+  consignment.until = now.mono + (message.expires() - now.wall);
+  return consignment;
 }
 
-resolver::ResolverConfig resolver_config(const EngineSettings& settings) {
-  resolver::ResolverConfig config;
-  config.servers = settings.servers;
-  config.timeout = settings.config.resolver.timeout;
-  config.attempts = static_cast<int>(settings.config.resolver.attempts);
-  config.hostname = settings.config.hostname;
-  config.own_addresses = settings.own_addresses;
-  config.allow_private = settings.config.smtp.private_targets == Config::Smtp::PrivateTargets::allow;
-  config.ipv6 = settings.ipv6;
-  config.sockets = settings.most_questions;
-  return config;
-}
+// A message's recipients by worker.
+using Parts = std::vector<std::vector<std::uint32_t>>;
 
-Settler make_settler(const Config& config, Dice& dice) {
-  return Settler(RetrySchedule(config.retry.schedule),
-                 config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
+std::size_t home_of(std::string_view domain, std::size_t workers) {
+  std::uint32_t hash = 2166136261; // FNV-1a; a domain is the same in any case
+  for (const char c : domain) hash = (hash ^ static_cast<unsigned char>(spool::lower(c))) * 16777619;
+  return hash % workers;
 }
 
 } // namespace
 
-Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settings)
+Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settings, const MakeCrew& make_crew)
     : seams_(seams),
       disk_(disk),
-      dice_(dice),
       settings_(std::move(settings)),
-      ledger_(disk, ids_, ledger_config(settings_.config)),
-      scheduler_(scheduler_config(settings_), dice),
-      settler_(make_settler(settings_.config, dice)),
-      dns_(resolver_config(settings_), dice, seams.clock, seams.network, timers_),
-      contents_(disk, seams.pool),
-      intake_(disk, ids_, settings_.config.hostname, seams.clock, seams.pool, timers_, *this),
-      lmtp_(disk, ids_, transport::LmtpConfig{settings_.config.hostname}, seams.clock, seams.pool, dice,
+      ledger_(disk, ids_, ledger_config(config())),
+      intake_(disk, ids_, config().hostname, seams.clock, seams.pool, timers_, *this),
+      lmtp_(disk, ids_, transport::LmtpConfig{config().hostname}, seams.clock, seams.pool, dice,
             [this](const std::string& name) { intake_.hint(name); }),
-      admin_([this](const Request& request) { return answer(request); }),
-      scheduler_alarm_(timers_, [] {}),
+      admin_([this](const Request& request, std::shared_ptr<Reply> reply) {
+        answer(request, std::move(reply));
+      }),
       ledger_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
       end_alarm_(timers_, [this] { cut(); }),
-      max_time_alarm_(timers_, [this] { stop(); }) {
+      max_time_alarm_(timers_, [this] { stop(); }),
+      memory_alarm_(timers_, [this] { watch_memory(); }) {
   const Now now = seams_.clock.now();
   started_ = now.mono;
   started_wall_ = now.wall;
+  standings_.resize(settings_.worker.workers);
+  Worker::Office& office = *this;
+  crew_ = make_crew ? make_crew(settings_.worker, office)
+                    : std::make_unique<LocalCrew>(settings_.worker.workers, seams, disk, dice,
+                                                  settings_.worker, office);
   rescan();
 }
 
@@ -107,28 +101,28 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
   messages_.emplace(message.number(), std::move(owned));
   fail_malformed(message, now);
   if (message.final()) return;
-  Consignment consignment = consign(message, now);
+  const milliseconds longest = RetrySchedule(config().retry.schedule).longest();
+  Consignment consignment = consignment_of(message, now);
   consignment.attempt_first = true;
   auto& left = consignment.recipients.emplace();
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
+  for (std::uint32_t i = 0; i < message.counts().total; ++i) {
     if (spool::is_final(message.action(i))) continue;
     left.push_back(i);
     if (message.attempts(i) == 0 && message.action(i) != Action::delayed) continue;
     const auto next = message.action(i) == Action::delayed
                           ? message.outcome(i)->next_attempt_date.value_or(now.wall)
                           : now.wall;
-    const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, settler_.schedule().longest());
+    const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, longest);
     consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
   }
-  scheduler_.add(std::move(consignment), now.mono);
+  consign(message, std::move(consignment), nullptr);
 }
 
 void Engine::claimed(spool::MessageFacts facts, WireContent content) {
   const Now now = seams_.clock.now();
-  auto owned = std::make_unique<spool::Message>(std::move(facts), now.wall + settings_.config.retry.expire);
+  auto owned = std::make_unique<spool::Message>(std::move(facts), now.wall + config().retry.expire);
   spool::Message& message = *owned;
   messages_.emplace(message.number(), std::move(owned));
-  if (content) contents_.offer(message.number(), std::move(content));
   ledger_.begin(message, now);
   if (seams_.log.wants(Level::info)) {
     LogLine(seams_.log, "claimed")
@@ -140,20 +134,55 @@ void Engine::claimed(spool::MessageFacts facts, WireContent content) {
   }
   const bool some_final = fail_malformed(message, now);
   if (message.final()) return;
-  Consignment consignment = consign(message, now);
+  Consignment consignment = consignment_of(message, now);
   if (some_final) {
     auto& left = consignment.recipients.emplace();
-    for (std::uint32_t i = 0; i < message.envelope().size(); ++i)
+    for (std::uint32_t i = 0; i < message.counts().total; ++i)
       if (!spool::is_final(message.action(i))) left.push_back(i);
   }
-  scheduler_.add(std::move(consignment), now.mono);
+  consign(message, std::move(consignment), content);
 }
 
-Consignment Engine::consign(const spool::Message& message, Now now) {
-  Consignment consignment(spool::PackedFacts(message.shared_facts()));
-  consignment.expires = message.expires();
-  consignment.until = now.mono + (message.expires() - now.wall);
-  return consignment;
+// Each worker gets those recipients whose domains are its own.
+void Engine::consign(const spool::Message& message, Consignment whole, const WireContent& content) {
+  const auto hand_over = [&](std::size_t worker, Consignment part) {
+    auto held = std::make_shared<Consignment>(std::move(part)); // std::function wants copies
+    tell(worker, [held, content](Worker& one) { one.consign(std::move(*held), content); });
+  };
+  const std::size_t workers = crew_->size();
+  if (workers == 1) return hand_over(0, std::move(whole));
+
+  const auto facts = message.shared_facts();
+  const auto home = [&](std::uint32_t recipient) {
+    return home_of(facts->envelope.recipient(recipient).domain, workers);
+  };
+  Parts parts(workers);
+  if (whole.recipients) {
+    for (const std::uint32_t recipient : *whole.recipients) parts[home(recipient)].push_back(recipient);
+  } else {
+    for (std::uint32_t i = 0; i < facts->envelope.size(); ++i) parts[home(i)].push_back(i);
+  }
+  std::vector<std::vector<Consignment::Restored>> restored(workers);
+  for (const auto& one : whole.restored) restored[home(one.recipient)].push_back(one);
+  for (std::size_t worker = 0; worker < workers; ++worker) {
+    if (parts[worker].empty()) continue;
+    Consignment part(whole.facts);
+    part.recipients = std::move(parts[worker]);
+    part.restored = std::move(restored[worker]);
+    part.expires = whole.expires;
+    part.until = whole.until;
+    part.attempt_first = whole.attempt_first;
+    hand_over(worker, std::move(part));
+  }
+}
+
+void Engine::tell(std::size_t worker, Worker::Instruction instruction) {
+  ++standings_[worker].told;
+  crew_->tell(worker, std::move(instruction));
+}
+
+void Engine::tell_all(const Worker::Instruction& instruction) {
+  for (std::size_t worker = 0; worker < crew_->size(); ++worker) tell(worker, instruction);
 }
 
 // One bad address never holds up a list: it fails alone. True: there was one.
@@ -197,86 +226,52 @@ std::optional<Monotonic> Engine::turn() {
   const Now now = seams_.clock.now();
   timers_.advance(now.mono);
   watch_health();
-  bool more = false;
+  std::optional<Monotonic> next;
   if (!failed()) {
-    resolve(now);
-    more = start_work(now);
-    resolve(now); // what the started work asked for, so that the questions leave in this turn
     intake_.turn();
     lmtp_.turn();
+    next = crew_->turn();
   }
+  run_answers();
   admin_.turn();
   run_ledger(now);
   let_go();
   watch_end();
-  scheduler_alarm_.set(stopping_ ? std::nullopt : scheduler_.wake_at(now.mono));
   ledger_alarm_.set(ledger_.deadline());
-  if (more) return now.mono;
-  return timers_.deadline();
+  if (!answers_.empty() || intake_.has_answers()) return now.mono;
+  const auto own = timers_.deadline();
+  return next && own ? std::min(next, own) : next ? next : own;
 }
 
-void Engine::resolve(Now now) {
-  bool progress = true;
-  while (progress) {
-    progress = false;
-    while (auto domain = scheduler_.next_wanted()) dns_.want(*domain);
-    while (auto found = dns_.next_route()) {
-      progress = true;
-      if (found->second) {
-        for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
-      }
-      scheduler_.route_found(found->first, std::move(found->second), now.mono);
+// ---- What workers tell
+
+void Engine::settled(std::uint64_t number, std::vector<Settlement::Group> groups) {
+  const Now now = seams_.clock.now();
+  spool::Message* message = open_message(number);
+  if (message == nullptr) return;
+  for (auto& group : groups) {
+    switch (group.outcome.action) {
+    case Action::relayed:
+    case Action::delivered: progress_.relayed += group.recipients.size(); break;
+    case Action::failed: progress_.failed += group.recipients.size(); break;
+    case Action::delayed: progress_.delayed += group.recipients.size(); break;
+    case Action::queued: break;
     }
+    ledger_.settle(*message, group.recipients, std::move(group.outcome), now);
   }
-  dns_.turn();
 }
 
-bool Engine::start_work(Now now) {
-  if (stopping_) return false;
-  for (int i = 0; i < work_a_turn; ++i) {
-    auto work = scheduler_.next_work(now.mono);
-    if (!work) return false;
-    perform(std::move(*work), now);
-  }
-  return true;
-}
-
-void Engine::perform(Work work, Now now) {
-  switch (work.kind) {
-  case Work::Kind::open: {
-    Courier::Settings courier;
-    courier.client.hostname = settings_.config.hostname;
-    courier.client.timeouts = settings_.config.smtp.timeouts;
-    courier.client.messages_per_connection = settings_.config.smtp.messages_per_connection;
-    courier.client.eight_bit = settings_.config.smtp.eight_bit;
-    courier.port = settings_.config.smtp.port;
-    const SessionId session = work.session;
-    auto opened = std::make_shared<Courier>(
-        Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, contents_, *this},
-        std::move(courier), std::move(work));
-    couriers_.emplace(session, opened);
-    opened->start();
-    return;
-  }
-  case Work::Kind::reuse: couriers_.at(work.session)->take(std::move(work)); return;
-  case Work::Kind::close: couriers_.at(work.session)->close(); return;
-  case Work::Kind::unroutable: {
-    const auto& failure = *work.failure;
-    settle_all(work,
-               transport::local_outcome(failure.permanent ? Action::failed : Action::delayed,
-                                        failure.policy ? Source::policy : Source::dns, failure.status,
-                                        failure.text, now.wall),
-               now);
-    return;
-  }
-  case Work::Kind::site_down: {
-    spool::Outcome outcome = *work.last_outcome;
-    outcome.last_attempt_date = now.wall;
-    settle_all(work, outcome, now);
-    return;
-  }
-  case Work::Kind::expired: {
-    const auto* last = messages_.at(work.message)->outcome(work.recipients.front());
+// Each keeps the last reply that it had.
+void Engine::expired(std::uint64_t number, std::vector<std::uint32_t> recipients) {
+  const Now now = seams_.clock.now();
+  spool::Message* message = open_message(number);
+  if (message == nullptr) return;
+  progress_.failed += recipients.size();
+  std::ranges::stable_sort(recipients, {}, [&](std::uint32_t one) { return message->outcome(one); });
+  for (std::size_t begin = 0; begin < recipients.size();) {
+    const spool::Outcome* last = message->outcome(recipients[begin]);
+    std::size_t end = begin + 1;
+    while (end < recipients.size() && message->outcome(recipients[end]) == last) ++end;
     spool::Outcome outcome = last != nullptr ? *last : spool::Outcome{};
     if (last == nullptr) outcome.diagnostic_code = "x-bulkmail; its time was over before it could be tried";
     outcome.action = Action::failed;
@@ -285,109 +280,69 @@ void Engine::perform(Work work, Now now) {
     outcome.attempted = false;
     outcome.next_attempt_date.reset();
     outcome.will_retry_until.reset();
-    settle_all(work, outcome, now);
-    return;
-  }
-  }
-}
-
-void Engine::settle_all(const Work& work, const spool::Outcome& outcome, Now now) {
-  if (seams_.log.wants(Level::info)) {
-    LogLine(seams_.log, "attempt")
-        .add("id", work.facts->id)
-        .add("recipients", work.recipients.size())
-        .add("first", work.facts->envelope.recipient(work.recipients.front()).address)
-        .add("action", to_string(outcome.action))
-        .add("status", outcome.status)
-        .add("host", outcome.remote_mta)
-        .add("address", outcome.remote_address)
-        .add("reply", outcome.diagnostic_code)
-        .write(Level::info);
-  }
-  record(work, settler_.settle(work, outcome, now), now);
-}
-
-void Engine::record(const Work& work, const Settlement& settlement, Now now) {
-  for (const auto& group : settlement.groups) {
-    switch (group.outcome.action) {
-    case Action::relayed:
-    case Action::delivered: progress_.relayed += group.recipients.size(); break;
-    case Action::failed: progress_.failed += group.recipients.size(); break;
-    case Action::delayed: progress_.delayed += group.recipients.size(); break;
-    case Action::queued: break;
+    if (seams_.log.wants(Level::info)) {
+      LogLine(seams_.log, "expired")
+          .add("id", message->id())
+          .add("recipients", end - begin)
+          .add("first", message->envelope().recipient(recipients[begin]).address)
+          .add("reply", outcome.diagnostic_code)
+          .write(Level::info);
     }
-    ledger_.settle(*messages_.at(work.message), group.recipients, group.outcome, now);
+    std::vector<std::uint32_t> alike(recipients.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     recipients.begin() + static_cast<std::ptrdiff_t>(end));
+    std::ranges::sort(alike);
+    ledger_.settle(*message, alike, std::move(outcome), now);
+    begin = end;
   }
-  scheduler_.settle(work.attempt, settlement.dispositions, now.mono);
 }
 
-void Engine::settled(const Work& work, const std::vector<transport::RecipientResult>& results,
-                     const transport::Peer& peer, const Courier::Timing& timing) {
-  const Now now = seams_.clock.now();
-  const Settlement settlement = settler_.settle(work, results, peer, now);
-  if (seams_.log.wants(Level::info)) {
-    for (const auto& group : settlement.groups) {
-      LogLine line(seams_.log, "attempt");
-      line.add("id", work.facts->id)
-          .add("recipients", group.recipients.size())
-          .add("first", work.facts->envelope.recipient(group.recipients.front()).address)
-          .add("action", to_string(group.outcome.action))
-          .add("status", group.outcome.status)
-          .add("site", work.route->site)
-          .add("host", peer.host)
-          .add("address", peer.address)
-          .add("reply", group.outcome.diagnostic_code);
-      if (timing.opening.count() > 0) line.add("opening", timing.opening);
-      line.add("transaction", timing.transaction).write(Level::info);
-    }
-  }
-  record(work, settlement, now);
-}
-
-void Engine::unreachable(const Work& work, const spool::Outcome& outcome) {
-  // Others are being served there: it was one session too many, and its work goes over theirs.
-  if (outcome.action == Action::delayed && scheduler_.has_company(work.session)) return put_back(work);
-  settle_all(work, outcome, seams_.clock.now());
-}
-
-void Engine::put_back(const Work& work) {
-  scheduler_.settle(work.attempt, Settler::put_back(work).dispositions, seams_.clock.now().mono);
-}
-
-void Engine::condemned(const Work& work, const ContentProblem& problem) {
-  const Now now = seams_.clock.now();
+void Engine::condemned(std::uint64_t number, ContentProblem problem) {
+  spool::Message* message = open_message(number);
+  if (message == nullptr) return;
   if (seams_.log.wants(Level::error)) {
-    LogLine(seams_.log, "condemned").add("id", work.facts->id).add("text", problem.text).write(Level::error);
+    LogLine(seams_.log, "condemned").add("id", message->id()).add("text", problem.text).write(Level::error);
   }
-  ledger_.condemn(*messages_.at(work.message),
-                  {spool::DropProblem::Kind::refused, "changed", problem.text, 0}, now);
-  for (auto& [session, courier] : couriers_) courier->abandon(work.message); // it is about to go
-  const std::vector<Disposition> done(work.recipients.size());
-  scheduler_.settle(work.attempt, done, now.mono);
-  scheduler_.forget(work.message);
+  condemned_.insert(number);
+  ledger_.condemn(*message, {spool::DropProblem::Kind::refused, "changed", std::move(problem.text), 0},
+                  seams_.clock.now());
+  tell_all([number](Worker& worker) { worker.abandon(number); });
 }
 
-void Engine::unreadable(const Work& work, const ContentProblem& problem) {
-  const Now now = seams_.clock.now();
-  settle_all(work, transport::local_outcome(Action::delayed, Source::local, "4.3.0", problem.text, now.wall),
-             now);
+void Engine::reported(std::size_t worker, const WorkerReport& report) { standings_[worker].report = report; }
+
+void Engine::post(std::function<void()> answer) { answer(); }
+
+spool::Message* Engine::open_message(std::uint64_t number) {
+  const auto found = messages_.find(number);
+  return found == messages_.end() || condemned_.contains(number) ? nullptr : found->second.get();
 }
 
-void Engine::established(SessionId session) {
-  scheduler_.session_established(session, seams_.clock.now().mono);
+bool Engine::workers_are_quiet() const {
+  return std::ranges::all_of(standings_, [](const Standing& standing) {
+    return standing.told == standing.report.obeyed && standing.report.quiet;
+  });
 }
 
-void Engine::free(SessionId session) {
-  scheduler_.session_free(session, seams_.clock.now().mono);
-  if (stopping_) couriers_.at(session)->finish();
+bool Engine::workers_have_no_sessions() const {
+  return std::ranges::all_of(standings_, [](const Standing& standing) {
+    return standing.told == standing.report.obeyed && standing.report.sessions == 0;
+  });
 }
 
-void Engine::gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
-  scheduler_.session_gone(session, how, std::move(outcome), seams_.clock.now().mono);
-  leaving_.push_back(session);
+Scheduler::Load Engine::load() const {
+  Scheduler::Load load;
+  for (const auto& [told, report] : standings_) {
+    load.sessions += report.load.sessions;
+    load.idle += report.load.idle;
+    load.ready += report.load.ready;
+    load.delayed += report.load.delayed;
+    load.resolving += report.load.resolving;
+    load.in_attempt += report.load.in_attempt;
+  }
+  return load;
 }
 
-bool Engine::may_send() const { return ledger_.health().state == LedgerHealth::State::good; }
+// ---- The books
 
 void Engine::run_ledger(Now now) {
   while (auto job = ledger_.next_job(now)) {
@@ -399,19 +354,19 @@ void Engine::run_ledger(Now now) {
 }
 
 void Engine::let_go() {
-  for (const SessionId session : std::exchange(leaving_, {})) couriers_.erase(session);
   for (const std::uint64_t number : ledger_.take_closed()) {
-    scheduler_.forget(number);
-    contents_.forget(number);
     messages_.erase(number);
+    condemned_.erase(number);
   }
 }
 
 // A full or read-only spool takes no mail and lets no dot out; it goes on by itself.
 void Engine::watch_health() {
   const auto& health = ledger_.health();
+  const bool good = health.state == LedgerHealth::State::good;
   if (health.state != known_health_) {
     known_health_ = health.state;
+    tell_all([good](Worker& worker) { worker.spool_is_good(good); });
     switch (health.state) {
     case LedgerHealth::State::good: say(seams_.log, Level::warning, "spool well again", health.text); break;
     case LedgerHealth::State::full:
@@ -426,41 +381,56 @@ void Engine::watch_health() {
       break;
     }
   }
-  const bool good = health.state == LedgerHealth::State::good;
-  intake_.pause(!good || stopping_);
-  lmtp_.can_accept(good && !stopping_);
-  scheduler_.pause(!good);
+  const bool open = good && !stopping_ && !memory_is_full_;
+  intake_.pause(!open);
+  lmtp_.can_accept(open);
+}
+
+// Above the limit drops stay in new/ and LMTP clients are asked to come back.
+void Engine::watch_memory() {
+  const std::uint64_t limit = config().agent.memory;
+  if (limit == 0 || !memory_report_) {
+    memory_is_full_ = false;
+    return;
+  }
+  const bool full = memory_report_() > limit;
+  if (full != memory_is_full_) {
+    say(seams_.log, Level::warning, full ? "memory full, intake waits" : "memory free again, intake goes on",
+        "agent.memory");
+  }
+  memory_is_full_ = full;
+  memory_alarm_.set(seams_.clock.now().mono + memory_check);
 }
 
 void Engine::drain(Drain drain) {
   drain_ = drain;
   intake_.rescan();
-  if (drain.force) scheduler_.flush(started_);
+  if (drain.force) tell_all([](Worker& worker) { worker.flush(); });
   if (drain.max_time) max_time_alarm_.set(started_ + *drain.max_time);
 }
 
 void Engine::watch_end() {
-  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && scheduler_.quiet()) stop();
-  if (stopping_ && couriers_.empty()) ledger_.hurry();
+  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && workers_are_quiet()) stop();
+  if (stopping_ && workers_have_no_sessions()) ledger_.hurry();
 }
 
 void Engine::stop() {
   if (std::exchange(stopping_, true)) return;
   intake_.pause(true);
   lmtp_.stop();
-  end_alarm_.set(seams_.clock.now().mono + settings_.config.stop_timeout);
-  for (auto& [id, courier] : couriers_) courier->finish();
+  end_alarm_.set(seams_.clock.now().mono + config().stop_timeout);
+  tell_all([](Worker& worker) { worker.stop(); });
 }
 
 // What is not past its end of data by now is tried again at the next start.
 void Engine::cut() {
-  for (auto& [id, courier] : couriers_) courier->cut();
-  if (!may_send()) at_once_ = true; // nothing more can be recorded
+  tell_all([](Worker& worker) { worker.cut(); });
+  if (known_health_ != LedgerHealth::State::good) at_once_ = true; // nothing more can be recorded
 }
 
 void Engine::rescan() {
   intake_.rescan();
-  rescan_alarm_.set(seams_.clock.now().mono + settings_.config.spool.rescan);
+  rescan_alarm_.set(seams_.clock.now().mono + config().spool.rescan);
 }
 
 void Engine::stop_now() {
@@ -473,7 +443,7 @@ bool Engine::failed() const { return ledger_.health().state == LedgerHealth::Sta
 bool Engine::over() const {
   if (!stopping_) return false;
   if (at_once_) return true;
-  return couriers_.empty() && intake_.idle() && lmtp_.idle() && ledger_.idle();
+  return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle();
 }
 
 void Engine::dropped(std::string name) {
@@ -489,20 +459,20 @@ void Engine::lmtp_client(std::unique_ptr<Channel> channel) { lmtp_.accept(std::m
 
 void Engine::flush() {
   intake_.rescan();
-  scheduler_.flush(seams_.clock.now().mono);
+  tell_all([](Worker& worker) { worker.flush(); });
 }
 
 void Engine::reload(const Config& config) {
-  settings_.config = config;
+  settings_.worker.config = config;
   ledger_.set_config(ledger_config(config));
-  scheduler_.set_config(scheduler_config(settings_));
-  settler_ = make_settler(config, dice_);
+  tell_all([config](Worker& worker) { worker.reload(config); });
+  watch_memory();
 }
 
 Engine::Progress Engine::progress() const {
   Progress progress = progress_;
-  const auto load = scheduler_.load();
-  progress.left = load.ready + load.delayed + load.resolving + load.in_attempt;
+  const auto all = load();
+  progress.left = all.ready + all.delayed + all.resolving + all.in_attempt;
   return progress;
 }
 

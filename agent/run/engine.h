@@ -1,6 +1,9 @@
 // The agent: everything wired together over the seams, one turn at a time. No libuv: agent/io drives the real one,
 // tests/simulation a virtual one from a seed.
 //
+// The engine is the office: it takes mail in, keeps the books (spool/ledger) and answers questions. What is to be sent it
+// gives to its workers, each of which has a share of the Sites (worker.h), by the domain of each recipient.
+//
 //   Engine engine(seams, disk, dice, settings);
 //   if (auto recovered = engine.recover(); !recovered) …          // blocking, before the first turn
 //   for (;;) { deliver events to the handlers; auto next = engine.turn(); wait for events, at most until next; }
@@ -11,35 +14,29 @@
 
 #include "agent/config/config.h"
 #include "agent/control/frames.h"
-#include "agent/queue/host_walk.h"
-#include "agent/queue/scheduler.h"
 #include "agent/run/admin.h"
-#include "agent/run/content.h"
-#include "agent/run/courier.h"
-#include "agent/run/dns_client.h"
+#include "agent/run/crew.h"
 #include "agent/run/intake.h"
 #include "agent/run/lmtp_intake.h"
-#include "agent/run/settlement.h"
+#include "agent/run/queue_answer.h"
 #include "agent/run/timers.h"
+#include "agent/run/worker.h"
 #include "agent/seams.h"
 #include "spool/ledger.h"
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace bulkmail::agent {
 
 struct EngineSettings {
-  Config config;
-  std::vector<resolver::Endpoint> servers;        // name servers, from the config or resolv.conf
-  std::vector<resolver::IpAddress> own_addresses; // this machine's, loopback left out
-  bool ipv6 = true;                               // this machine can reach IPv6 at all
-  std::uint32_t most_connections = 1'000'000;     // what the descriptors allow
-  std::uint32_t most_questions = 2000;            // … and to name servers at once
+  WorkerSettings worker; // its config is the engine's, too
   std::string version;
   std::uint64_t process_id = 0;
 };
@@ -49,9 +46,13 @@ struct Drain {
   bool force = false;                   // try what waits, due or not
 };
 
-class Engine final : private Intake::Sink, private Courier::Desk {
+class Engine final : private Intake::Sink, private Worker::Office {
  public:
-  Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settings);
+  // Where the workers are; without it they share the engine's thread.
+  using MakeCrew =
+      std::function<std::unique_ptr<Crew>(const WorkerSettings& settings, Worker::Office& office)>;
+
+  Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settings, const MakeCrew& make_crew = {});
   ~Engine() override;
 
   [[nodiscard]] spool::Result<void> recover(); // blocking
@@ -81,7 +82,11 @@ class Engine final : private Intake::Sink, private Courier::Desk {
   // Adds what only the loop knows (latency) to `queue` answers.
   void set_loop_report(std::function<nlohmann::json()> report) { loop_report_ = std::move(report); }
 
-  [[nodiscard]] Response answer(const Request& request);
+  // How much memory the process has; asked now and then if `agent.memory` limits it.
+  void set_memory_report(std::function<std::uint64_t()> report) {
+    memory_report_ = std::move(report);
+    watch_memory();
+  }
 
  private:
   // Intake::Sink
@@ -89,63 +94,73 @@ class Engine final : private Intake::Sink, private Courier::Desk {
   void refused(spool::Refused refused) override;
   void attention(std::string_view name, std::string_view text) override;
   void disk_trouble(const spool::Error& error) override;
-  // Courier::Desk
-  void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
-               const transport::Peer& peer, const Courier::Timing& timing) override;
-  void unreachable(const Work& work, const spool::Outcome& outcome) override;
-  void put_back(const Work& work) override;
-  void condemned(const Work& work, const ContentProblem& problem) override;
-  void unreadable(const Work& work, const ContentProblem& problem) override;
-  void established(SessionId session) override;
-  void free(SessionId session) override;
-  void gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) override;
-  [[nodiscard]] bool may_send() const override;
+  // Worker::Office
+  void settled(std::uint64_t message, std::vector<Settlement::Group> groups) override;
+  void expired(std::uint64_t message, std::vector<std::uint32_t> recipients) override;
+  void condemned(std::uint64_t message, ContentProblem problem) override;
+  void reported(std::size_t worker, const WorkerReport& report) override;
+  void post(std::function<void()> answer) override;
 
   void adopt(std::unique_ptr<spool::Message> message, Now now);
-  [[nodiscard]] static Consignment consign(const spool::Message& message, Now now);
   bool fail_malformed(spool::Message& message, Now now);
-  void resolve(Now now);
-  bool start_work(Now now); // true: there may be more
-  void perform(Work work, Now now);
-  void record(const Work& work, const Settlement& settlement, Now now);
-  void settle_all(const Work& work, const spool::Outcome& outcome, Now now);
+  void consign(const spool::Message& message, Consignment consignment, const WireContent& content);
+  [[nodiscard]] spool::Message*
+  open_message(std::uint64_t number); // null: nothing of it is to be settled any more
+  void tell(std::size_t worker, Worker::Instruction instruction);
+  void tell_all(const Worker::Instruction& instruction);
   void run_ledger(Now now);
   void let_go();
   void watch_health();
+  void watch_memory();
   void watch_end();
   void rescan();
   void cut();
+  // What all workers say, once they all have reported on all they were told.
+  [[nodiscard]] bool workers_are_quiet() const;
+  [[nodiscard]] bool workers_have_no_sessions() const;
+  [[nodiscard]] Scheduler::Load load() const;
 
+  void answer(const Request& request, std::shared_ptr<Reply> reply);
+  void show(const spool::Message& message, std::shared_ptr<Reply> reply);
+  void describe_queue(std::shared_ptr<Reply> reply);
+  void run_answers();
   [[nodiscard]] nlohmann::json describe_agent();
-  [[nodiscard]] nlohmann::json describe_message(const spool::Message& message);
-  [[nodiscard]] const spool::Message* find(const std::string& id) const;
   [[nodiscard]] nlohmann::json date_of(std::optional<Monotonic> at) const;
-  [[nodiscard]] nlohmann::json describe_queue();
+  [[nodiscard]] spool::Message* find(const std::string& id);
+  // Asks every worker; `then` gets the answers in their order.
+  template <class Answer>
+  void ask_all(std::function<Answer(Worker&)> question, std::function<void(std::vector<Answer>)> then);
+
+  [[nodiscard]] const Config& config() const { return settings_.worker.config; }
 
   Seams seams_;
   spool::Disk& disk_;
-  Dice& dice_;
   EngineSettings settings_;
   Timers timers_;
   spool::Ids ids_;
   spool::Ledger ledger_;
-  Scheduler scheduler_;
-  Settler settler_;
-  DnsClient dns_;
-  ContentStore contents_;
-  HostHealth health_;
   Intake intake_;
   LmtpIntake lmtp_;
   Admin admin_;
   std::unordered_map<std::uint64_t, std::unique_ptr<spool::Message>> messages_; // by number
-  std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
-  std::vector<SessionId> leaving_; // couriers whose last word was said
-  Timers::Alarm scheduler_alarm_, ledger_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_;
+  std::unordered_set<std::uint64_t> condemned_;                                 // of them
+
+  struct Standing { // of a worker
+    std::uint64_t told = 0;
+    WorkerReport report;
+  };
+
+  std::vector<Standing> standings_;
+  std::unique_ptr<Crew> crew_; // after all that its workers tell of
+  std::list<QueueAnswer> answers_;
+  Timers::Alarm ledger_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_;
   std::function<nlohmann::json()> loop_report_;
+  std::function<std::uint64_t()> memory_report_;
   Monotonic started_{};
   Wall started_wall_{};
   spool::LedgerHealth::State known_health_ = spool::LedgerHealth::State::good;
   std::optional<Drain> drain_;
+  bool memory_is_full_ = false;
   bool stopping_ = false, at_once_ = false;
   Progress progress_;
 };

@@ -81,6 +81,7 @@ bool Intake::held_back() const { return paused_ || clock_.now().mono < trouble_u
 bool Intake::idle() const { return !working_ && (paused_ || (pending_.empty() && !rescan_)); }
 
 void Intake::turn() {
+  tell_some();
   if (working_ || held_back()) return;
   if (pending_.empty() && !rescan_) return;
   auto job = std::make_shared<Job>();
@@ -92,33 +93,44 @@ void Intake::turn() {
     pending_.pop_front();
   }
   working_ = true;
-  pool_.run([job, claimer = claimer_] { job->run(*claimer); }, [this, job] { finish(*job); });
+  pool_.run([job, claimer = claimer_] { job->run(*claimer); }, [this, job] { finish(job); });
 }
 
-void Intake::finish(Job& job) {
-  working_ = false;
-  if (job.list_error) {
+void Intake::finish(std::shared_ptr<Job> job) {
+  if (job->list_error) {
     rescan_ = true;
-    pause_for_trouble(*job.list_error);
+    pause_for_trouble(*job->list_error);
   }
-  std::ranges::sort(job.listed);
-  for (auto& name : job.listed) hint(std::move(name));
-  for (std::size_t i = 0; i < job.answers.size(); ++i) {
-    const std::string& name = job.names[i];
+  std::ranges::sort(job->listed);
+  for (auto& name : job->listed) hint(std::move(name));
+  finished_ = std::move(job);
+  told_ = 0;
+}
+
+// A claim of 100,000 recipients takes the loop milliseconds: not many of them in one turn.
+void Intake::tell_some() {
+  if (!finished_) return;
+  std::size_t recipients = 0;
+  for (; told_ < finished_->answers.size() && recipients < recipients_a_turn; ++told_) {
+    const std::string& name = finished_->names[told_];
     std::visit(
         [&](auto& answer) {
           using Answer = std::decay_t<decltype(answer)>;
           if constexpr (!std::is_same_v<Answer, spool::Waiting>) linked_.erase(name);
           if constexpr (std::is_same_v<Answer, spool::Claimed>) {
-            sink_.claimed(std::move(answer.facts), std::move(job.contents[i]));
+            recipients += answer.facts.envelope.size();
+            sink_.claimed(std::move(answer.facts), std::move(finished_->contents[told_]));
           } else if constexpr (std::is_same_v<Answer, spool::Refused>) {
             sink_.refused(std::move(answer));
           } else if constexpr (std::is_same_v<Answer, spool::Waiting>) {
             wait(name, answer);
           }
         },
-        job.answers[i]);
+        finished_->answers[told_]);
   }
+  if (told_ < finished_->answers.size()) return;
+  finished_.reset();
+  working_ = false;
 }
 
 void Intake::wait(const std::string& name, const spool::Waiting& waiting) {

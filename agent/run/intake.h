@@ -30,6 +30,8 @@ class Intake {
   };
 
   static constexpr std::size_t batch = 128;
+  static constexpr std::size_t recipients_a_turn =
+      20'000; // that claims may bring before the loop has its turn
   static constexpr milliseconds trouble_pause{1000};
 
   Intake(spool::Disk& disk, spool::Ids& ids, const std::string& reporting_mta, Clock& clock, Pool& pool,
@@ -39,11 +41,15 @@ class Intake {
   void rescan();
   void pause(bool paused); // the spool is full, or the agent stops
   void turn();
+
+  [[nodiscard]] bool has_answers() const { return finished_ != nullptr; } // turn() has more to tell
+
   [[nodiscard]] bool idle() const; // nothing known that could be claimed now, and no rescan asked for
 
  private:
   struct Job;
-  void finish(Job& job);
+  void finish(std::shared_ptr<Job> job);
+  void tell_some();
   void wait(const std::string& name, const spool::Waiting& waiting);
   void come_back(const std::string& name, Monotonic at);
   void pause_for_trouble(const spool::Error& error);
@@ -64,6 +70,8 @@ class Intake {
   bool rescan_ = true;
   bool paused_ = false;
   bool working_ = false;
+  std::shared_ptr<Job> finished_; // whose answers are being told
+  std::size_t told_ = 0;
   Monotonic trouble_until_{};
 };
 

@@ -66,6 +66,7 @@ def test_term_in_mid_data_claims_nothing_more_and_drops_before_the_dot(start_wor
     world.wait_for("command", line="DATA")
     waiting.stays(lambda: agent.running, 0.3)
     agent.signal(signal.SIGTERM)
+    time.sleep(0.2)  # the signal and an event of new/ may come in either order
     spool.send("new", ["ann@d1.example"])
     began = time.monotonic()
     assert agent.process.wait(10) == 0

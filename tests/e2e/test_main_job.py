@@ -105,7 +105,7 @@ def test_the_status_file_has_every_field_as_promised(start_world, start_agent, s
         "sender": "list@sender.example", "size": len(wire(MESSAGE)), "digest": digest(data),
         "counts": {"total": 3, "relayed": 1, "delivered": 0, "failed": 1, "delayed": 1, "queued": 0}}
     fields = ["final_recipient", "original_recipient", "action", "status", "diagnostic_code", "remote_mta", "remote_address",
-              "remote_port", "tls", "source", "attempts", "indeterminate", "last_attempt_date", "next_attempt_date",
+              "remote_port", "tls", "source", "bounce_class", "attempts", "indeterminate", "last_attempt_date", "next_attempt_date",
               "will_retry_until"]
     for recipient in recipients:
         assert list(recipient) == fields

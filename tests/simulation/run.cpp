@@ -212,8 +212,8 @@ class World {
     });
     pool_.emplace(timeline_, dice_);
     agent::EngineSettings settings;
-    settings.config = config_;
-    settings.servers = {resolver::fake::endpoint("192.0.2.53")};
+    settings.worker.config = config_;
+    settings.worker.servers = {resolver::fake::endpoint("192.0.2.53")};
     engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, log_}, *disk_, dice_,
                                               settings);
     const auto recovered = engine_->recover();

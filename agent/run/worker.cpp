@@ -1,0 +1,300 @@
+#include "agent/run/worker.h"
+
+#include "agent/run/log_line.h"
+
+#include <algorithm>
+
+namespace bulkmail::agent {
+
+using spool::Action;
+using spool::Source;
+
+namespace {
+
+// Work started in one turn, so that a turn stays short whatever waits.
+constexpr int work_a_turn = 256;
+
+// What one worker of all may have of something that has a limit over all.
+std::uint32_t part(std::uint32_t all, std::size_t worker, std::size_t workers) {
+  const auto up_to = [&](std::size_t of) { return std::uint64_t{all} * of / workers; };
+  return std::max<std::uint32_t>(static_cast<std::uint32_t>(up_to(worker + 1) - up_to(worker)), 1);
+}
+
+SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t worker) {
+  const auto& smtp = settings.config.smtp;
+  return {part(std::min(smtp.connections, settings.most_connections), worker, settings.workers),
+          smtp.connections_per_site, smtp.recipients_per_transaction, smtp.idle};
+}
+
+resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
+  resolver::ResolverConfig config;
+  config.servers = settings.servers;
+  config.timeout = settings.config.resolver.timeout;
+  config.attempts = static_cast<int>(settings.config.resolver.attempts);
+  config.hostname = settings.config.hostname;
+  config.own_addresses = settings.own_addresses;
+  config.allow_private = settings.config.smtp.private_targets == Config::Smtp::PrivateTargets::allow;
+  config.ipv6 = settings.ipv6;
+  config.sockets = part(settings.most_questions, worker, settings.workers);
+  return config;
+}
+
+Settler make_settler(const Config& config, Dice& dice) {
+  return Settler(RetrySchedule(config.retry.schedule),
+                 config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
+}
+
+} // namespace
+
+Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, WorkerSettings settings,
+               Office& office)
+    : seams_(seams),
+      dice_(dice),
+      number_(number),
+      settings_(std::move(settings)),
+      office_(office),
+      scheduler_(scheduler_config(settings_, number_), dice),
+      settler_(make_settler(settings_.config, dice)),
+      dns_(resolver_config(settings_, number_), dice, seams.clock, seams.network, timers_),
+      contents_(disk, seams.pool),
+      scheduler_alarm_(timers_, [] {}) {}
+
+Worker::~Worker() = default;
+
+void Worker::obey(const Instruction& instruction) {
+  instruction(*this);
+  ++report_.obeyed;
+  reported_ = false;
+}
+
+std::optional<Monotonic> Worker::turn() {
+  const Now now = seams_.clock.now();
+  timers_.advance(now.mono);
+  resolve(now);
+  const bool more = start_work(now);
+  resolve(now); // what the started work asked for, so that the questions leave in this turn
+  let_go();
+  scheduler_alarm_.set(stopping_ ? std::nullopt : scheduler_.wake_at(now.mono));
+  report();
+  if (more) return now.mono;
+  return timers_.deadline();
+}
+
+// ---- What it is told
+
+void Worker::consign(Consignment consignment, WireContent content) {
+  const std::uint64_t message = consignment.facts.number();
+  if (content) contents_.offer(message, std::move(content));
+  scheduler_.add(std::move(consignment), seams_.clock.now().mono);
+}
+
+void Worker::abandon(std::uint64_t message) {
+  for (auto& [session, courier] : couriers_) courier->abandon(message);
+  scheduler_.forget(message);
+  contents_.forget(message);
+}
+
+void Worker::flush() { scheduler_.flush(seams_.clock.now().mono); }
+
+void Worker::flush_domain(const std::string& domain) {
+  scheduler_.flush_domain(domain, seams_.clock.now().mono);
+}
+
+void Worker::flush_message(std::uint64_t message) {
+  scheduler_.flush_message(message, seams_.clock.now().mono);
+}
+
+void Worker::spool_is_good(bool good) {
+  spool_is_good_ = good;
+  scheduler_.pause(!good);
+}
+
+void Worker::reload(const Config& config) {
+  settings_.config = config;
+  scheduler_.set_config(scheduler_config(settings_, number_));
+  settler_ = make_settler(config, dice_);
+}
+
+void Worker::stop() {
+  stopping_ = true;
+  for (auto& [id, courier] : couriers_) courier->finish();
+}
+
+void Worker::cut() {
+  for (auto& [id, courier] : couriers_) courier->cut();
+}
+
+// ---- Its turn
+
+void Worker::resolve(Now now) {
+  bool progress = true;
+  while (progress) {
+    progress = false;
+    while (auto domain = scheduler_.next_wanted()) dns_.want(*domain);
+    while (auto found = dns_.next_route()) {
+      progress = true;
+      if (found->second) {
+        for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
+      }
+      scheduler_.route_found(found->first, std::move(found->second), now.mono);
+    }
+  }
+  dns_.turn();
+}
+
+bool Worker::start_work(Now now) {
+  if (stopping_) return false;
+  for (int i = 0; i < work_a_turn; ++i) {
+    auto work = scheduler_.next_work(now.mono);
+    if (!work) return false;
+    perform(std::move(*work), now);
+  }
+  return true;
+}
+
+void Worker::perform(Work work, Now now) {
+  switch (work.kind) {
+  case Work::Kind::open: return open(std::move(work));
+  case Work::Kind::reuse: couriers_.at(work.session)->take(std::move(work)); return;
+  case Work::Kind::close: couriers_.at(work.session)->close(); return;
+  case Work::Kind::unroutable: {
+    const auto& failure = *work.failure;
+    settle_all(work,
+               transport::local_outcome(failure.permanent ? Action::failed : Action::delayed,
+                                        failure.policy ? Source::policy : Source::dns, failure.status,
+                                        failure.text, now.wall),
+               now);
+    return;
+  }
+  case Work::Kind::site_down: {
+    spool::Outcome outcome = *work.last_outcome;
+    outcome.last_attempt_date = now.wall;
+    settle_all(work, outcome, now);
+    return;
+  }
+  case Work::Kind::expired: {
+    office_.expired(work.message, work.recipients);
+    const std::vector<Disposition> done(work.recipients.size());
+    scheduler_.settle(work.attempt, done, now.mono);
+    return;
+  }
+  }
+}
+
+void Worker::open(Work work) {
+  const auto& smtp = settings_.config.smtp;
+  Courier::Settings courier;
+  courier.client.hostname = settings_.config.hostname;
+  courier.client.timeouts = smtp.timeouts;
+  courier.client.messages_per_connection = smtp.messages_per_connection;
+  courier.client.eight_bit = smtp.eight_bit;
+  courier.port = smtp.port;
+  const SessionId session = work.session;
+  auto opened = std::make_shared<Courier>(
+      Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, contents_, *this},
+      std::move(courier), std::move(work));
+  couriers_.emplace(session, opened);
+  opened->start();
+}
+
+void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now) {
+  if (seams_.log.wants(Level::info)) {
+    LogLine(seams_.log, "attempt")
+        .add("id", work.facts->id)
+        .add("recipients", work.recipients.size())
+        .add("first", work.facts->envelope.recipient(work.recipients.front()).address)
+        .add("action", to_string(outcome.action))
+        .add("status", outcome.status)
+        .add("host", outcome.remote_mta)
+        .add("address", outcome.remote_address)
+        .add("reply", outcome.diagnostic_code)
+        .write(Level::info);
+  }
+  tell(work, settler_.settle(work, outcome, now), now);
+}
+
+// The office hears of it first: what the queue forgets has been told.
+void Worker::tell(const Work& work, Settlement settlement, Now now) {
+  if (!settlement.groups.empty()) office_.settled(work.message, std::move(settlement.groups));
+  scheduler_.settle(work.attempt, settlement.dispositions, now.mono);
+  if (scheduler_.finished(work.message)) contents_.forget(work.message);
+}
+
+// ---- What couriers tell
+
+void Worker::settled(const Work& work, const std::vector<transport::RecipientResult>& results,
+                     const transport::Peer& peer, const Courier::Timing& timing) {
+  const Now now = seams_.clock.now();
+  Settlement settlement = settler_.settle(work, results, peer, now);
+  if (seams_.log.wants(Level::info)) {
+    for (const auto& group : settlement.groups) {
+      LogLine line(seams_.log, "attempt");
+      line.add("id", work.facts->id)
+          .add("recipients", group.recipients.size())
+          .add("first", work.facts->envelope.recipient(group.recipients.front()).address)
+          .add("action", to_string(group.outcome.action))
+          .add("status", group.outcome.status)
+          .add("site", work.route->site)
+          .add("host", peer.host)
+          .add("address", peer.address)
+          .add("reply", group.outcome.diagnostic_code);
+      if (timing.opening.count() > 0) line.add("opening", timing.opening);
+      line.add("transaction", timing.transaction).write(Level::info);
+    }
+  }
+  tell(work, std::move(settlement), now);
+}
+
+void Worker::unreachable(const Work& work, const spool::Outcome& outcome) {
+  // Others are being served there: it was one session too many, and its work goes over theirs.
+  if (outcome.action == Action::delayed && scheduler_.has_company(work.session)) return put_back(work);
+  settle_all(work, outcome, seams_.clock.now());
+}
+
+void Worker::put_back(const Work& work) {
+  scheduler_.settle(work.attempt, Settler::put_back(work).dispositions, seams_.clock.now().mono);
+}
+
+void Worker::condemned(const Work& work, const ContentProblem& problem) {
+  office_.condemned(work.message, problem);
+  const std::vector<Disposition> done(work.recipients.size());
+  scheduler_.settle(work.attempt, done, seams_.clock.now().mono);
+}
+
+void Worker::unreadable(const Work& work, const ContentProblem& problem) {
+  const Now now = seams_.clock.now();
+  settle_all(work, transport::local_outcome(Action::delayed, Source::local, "4.3.0", problem.text, now.wall),
+             now);
+}
+
+void Worker::established(SessionId session) {
+  scheduler_.session_established(session, seams_.clock.now().mono);
+}
+
+void Worker::free(SessionId session) {
+  scheduler_.session_free(session, seams_.clock.now().mono);
+  if (stopping_) couriers_.at(session)->finish();
+}
+
+void Worker::gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
+  scheduler_.session_gone(session, how, std::move(outcome), seams_.clock.now().mono);
+  leaving_.push_back(session);
+}
+
+void Worker::let_go() {
+  for (const SessionId session : std::exchange(leaving_, {})) couriers_.erase(session);
+}
+
+void Worker::report() {
+  WorkerReport report{.obeyed = report_.obeyed,
+                      .load = scheduler_.load(),
+                      .sessions = couriers_.size(),
+                      .questions = dns_.resolver().in_flight(),
+                      .quiet = scheduler_.quiet()};
+  if (reported_ && report == report_) return;
+  reported_ = true;
+  report_ = report;
+  office_.reported(number_, report_);
+}
+
+} // namespace bulkmail::agent

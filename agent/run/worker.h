@@ -1,0 +1,133 @@
+// A share of the Sites with all that serves them: the queue, the resolver with its cache, and the sessions.
+//
+// A worker knows no message but by its immutable facts, and no file but those of content. What becomes of recipients it
+// tells its Office, which records it. It belongs to one thread, which may be the office's own or one for itself (crew.h):
+// nothing in it is shared, what it is told comes as an instruction, what it tells goes out through the Office.
+//
+//   Worker worker(seams, disk, dice, settings, office);
+//   for (;;) { obey instructions, deliver events to the handlers; auto next = worker.turn(); wait, at most until next; }
+#pragma once
+
+#include "agent/config/config.h"
+#include "agent/queue/host_walk.h"
+#include "agent/queue/scheduler.h"
+#include "agent/run/content.h"
+#include "agent/run/courier.h"
+#include "agent/run/dns_client.h"
+#include "agent/run/settlement.h"
+#include "agent/run/timers.h"
+#include "agent/seams.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace bulkmail::agent {
+
+struct WorkerSettings {
+  Config config;
+  std::vector<resolver::Endpoint> servers;        // name servers, from the config or resolv.conf
+  std::vector<resolver::IpAddress> own_addresses; // this machine's, loopback left out
+  bool ipv6 = true;                               // this machine can reach IPv6 at all
+  std::uint32_t most_connections = 1'000'000;     // what the descriptors allow
+  std::uint32_t most_questions = 2000;            // … and to name servers at once
+  std::size_t workers = 1;                        // that share what there may be of each
+};
+
+// How a worker stands after a turn.
+struct WorkerReport {
+  std::uint64_t obeyed = 0; // instructions so far
+  Scheduler::Load load;
+  std::size_t sessions = 0;
+  std::size_t questions = 0; // to name servers, unanswered
+  bool quiet = true;         // nothing is due, in an attempt or being resolved
+
+  bool operator==(const WorkerReport& other) const = default;
+};
+
+class Worker final : private Courier::Desk {
+ public:
+  // Called on the worker's thread, in the order in which things happen.
+  class Office {
+   public:
+    virtual ~Office() = default;
+    virtual void settled(std::uint64_t message, std::vector<Settlement::Group> groups) = 0;
+    virtual void expired(std::uint64_t message, std::vector<std::uint32_t> recipients) = 0;
+    // Its file is not what was claimed: nobody is to send it any more.
+    virtual void condemned(std::uint64_t message, ContentProblem problem) = 0;
+    virtual void reported(std::size_t worker, const WorkerReport& report) = 0;
+    virtual void post(std::function<void()> answer) = 0; // run where the office is
+  };
+
+  Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, WorkerSettings settings,
+         Office& office);
+  ~Worker() override;
+
+  using Instruction = std::function<void(Worker&)>;
+  void obey(const Instruction& instruction);
+  // Answers when it wants the next turn at the latest.
+  [[nodiscard]] std::optional<Monotonic> turn();
+  void report(); // if anything has changed since the last time
+
+  // What an instruction may do.
+  void consign(Consignment consignment, WireContent content); // content null: not at hand
+  void abandon(std::uint64_t message);                        // no dot of it goes out any more
+  void flush();
+  void flush_domain(const std::string& domain);
+  void flush_message(std::uint64_t message);
+  void spool_is_good(bool good); // else outcomes could not be kept: no new work, no dot
+  void reload(const Config& config);
+  void stop(); // begin nothing, finish what is in flight
+  void cut();  // what is not past its end of data is put back
+
+  [[nodiscard]] std::vector<Scheduler::SiteView> sites() const { return scheduler_.sites(); }
+
+  [[nodiscard]] Office& office() { return office_; }
+
+ private:
+  // Courier::Desk
+  void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
+               const transport::Peer& peer, const Courier::Timing& timing) override;
+  void unreachable(const Work& work, const spool::Outcome& outcome) override;
+  void put_back(const Work& work) override;
+  void condemned(const Work& work, const ContentProblem& problem) override;
+  void unreadable(const Work& work, const ContentProblem& problem) override;
+  void established(SessionId session) override;
+  void free(SessionId session) override;
+  void gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) override;
+
+  [[nodiscard]] bool may_send() const override { return spool_is_good_; }
+
+  void resolve(Now now);
+  bool start_work(Now now); // true: there may be more
+  void perform(Work work, Now now);
+  void open(Work work);
+  void settle_all(const Work& work, const spool::Outcome& outcome, Now now);
+  void tell(const Work& work, Settlement settlement, Now now);
+  void let_go();
+
+  Seams seams_;
+  Dice& dice_;
+  std::size_t number_;
+  WorkerSettings settings_;
+  Office& office_;
+  Timers timers_;
+  Scheduler scheduler_;
+  Settler settler_;
+  DnsClient dns_;
+  ContentStore contents_;
+  HostHealth health_;
+  std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
+  std::vector<SessionId> leaving_; // couriers whose last word was said
+  Timers::Alarm scheduler_alarm_;
+  bool spool_is_good_ = true;
+  bool stopping_ = false;
+  WorkerReport report_;
+  bool reported_ = false;
+};
+
+} // namespace bulkmail::agent
