@@ -2,16 +2,16 @@
 
 The agent, the world and the namespaces are those of the end-to-end tests (tests/e2e/harness): no packet leaves, nothing of
 the host is changed, every process dies with the run. Needs root. BULKMAIL and BULKMAIL_WORLD name the programs (default:
-the release build); the spool is made in BENCH_SCRATCH, on a real file system (default: /var/tmp).
+the release build), BENCH_SCRATCH a folder for the image of the disk that spools are made on (default: /var/tmp).
 """
 import contextlib
 import datetime
 import json
 import os
 import re
-import shutil
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,19 +24,26 @@ from harness.spool import Spool  # noqa: E402
 from harness.world import World  # noqa: E402
 
 SETTINGS = {"log.level": "warning", "status.interval": "60s", "resolver.timeout": "2s", "resolver.attempts": 4}
+DISK_SIZE = 16 << 30   # sparse
+OCTETS_A_FILE = 8192  # room for two million files
 TEXT = b"".join(b"%04d Long lines of a newsletter's text, one after the other, say little.\r\n" % n for n in range(1000))
 
 
 @contextlib.contextmanager
 def scratch():
-    """A folder for a run, on a real file system, in the namespaces of the run."""
+    """A folder for a run, in the namespaces of the run: a journaled file system of its own, which goes as one file."""
     isolation.enter()
-    path = tempfile.mkdtemp(dir=os.environ.get("BENCH_SCRATCH", "/var/tmp"), prefix="bulkmail-bench-")
-    os.chmod(path, 0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_SCRATCH", "/var/tmp"), prefix="bulkmail-bench-") as folder:
+        image, path = folder + "/image", folder + "/disk"
+        os.mkdir(path)
+        with open(image, "wb") as file:
+            file.truncate(DISK_SIZE)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-i", str(OCTETS_A_FILE), "-E", "nodiscard", image], check=True)
+        subprocess.run(["mount", "-o", "loop,noinit_itable", image, path], check=True)
+        try:
+            yield path
+        finally:
+            subprocess.run(["umount", "-l", path], check=True)
 
 
 class Rig:
