@@ -5,10 +5,10 @@
 
 namespace bulkmail::agent {
 
-void LatencyTrend::add(float milliseconds) {
-  if (samples_ < memory) ++samples_;
+void LatencyTrend::add(float milliseconds, std::uint16_t memory) {
+  samples_ = std::min<std::uint16_t>(samples_ + 1, memory);
   // A plain mean at first, then a moving one.
-  const float gain = 1.0F / static_cast<float>(std::min(samples_, memory));
+  const float gain = 1.0F / static_cast<float>(samples_);
   const float apart = milliseconds - average_;
   average_ += gain * apart;
   if (samples_ > 1) deviation_ += gain * (std::abs(apart) - deviation_);
@@ -19,8 +19,15 @@ void LatencyTrend::add(float milliseconds) {
   }
 }
 
+bool LatencyTrend::precise() const {
+  if (samples_ == longest_memory) return true;
+  constexpr float most_error = 1.0F / 30;
+  const float error = 1.25F * deviation_ / std::sqrt(static_cast<float>(samples_));
+  return samples_ >= 3 * few && error <= most_error * average_;
+}
+
 bool LatencyTrend::calm() const {
-  return samples_ < few || average_ <= base_ * 1.1F + deviation_ / 2 + slack_ms / 2;
+  return samples_ < few || average_ <= base_ * 1.1F + deviation_ / 4 + slack_ms / 2;
 }
 
 bool LatencyTrend::high() const { return samples_ >= few && average_ > base_ * 1.5F + deviation_ + slack_ms; }

@@ -8,25 +8,24 @@ namespace bulkmail::agent {
 
 class LatencyTrend {
  public:
-  void add(float milliseconds);
+  static constexpr std::uint16_t usual_memory = 64, longest_memory = 256; // answers
+  static constexpr std::uint16_t few = 8;                                 // too few to say anything
+
+  // The average is of all since the last restart, but of no more than `memory`.
+  void add(float milliseconds, std::uint16_t memory = usual_memory);
 
   [[nodiscard]] float average() const { return average_; }
 
   [[nodiscard]] float base() const { return base_; } // the best average so far
 
-  [[nodiscard]] std::uint16_t samples() const {
-    return samples_;
-  } // in the average; the count ends at `memory`
-
   [[nodiscard]] bool calm() const; // about as fast as ever, for all that is known
   [[nodiscard]] bool high() const; // slower, beyond doubt
+  // The average most likely errs by a thirtieth at most, or a better one is not to be had.
+  [[nodiscard]] bool precise() const;
 
   void restart(); // an average of what follows alone
 
   void accept() { base_ = average_; } // that is how it is now
-
-  static constexpr std::uint16_t memory = 64; // answers
-  static constexpr std::uint16_t few = 8;     // too few to say anything
 
  private:
   // Differences that nobody needs to care for, if many answers an hour are so much later.

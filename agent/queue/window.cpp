@@ -27,7 +27,9 @@ void Window::established(std::uint32_t sessions, Monotonic now) {
 void Window::completed(std::optional<std::chrono::nanoseconds> end_of_data, std::uint32_t live,
                        Monotonic now) {
   if (since_ == Monotonic{}) since_ = now;
-  if (end_of_data) trend_.add(std::chrono::duration<float, std::milli>(*end_of_data).count());
+  if (end_of_data)
+    trend_.add(std::chrono::duration<float, std::milli>(*end_of_data).count(),
+               trial_ == Trial::none ? LatencyTrend::usual_memory : LatencyTrend::longest_memory);
   if (settling_ > 0) --settling_;
   if (sign_ != Sign::refusal) ++proofs_;
   if (trial_ != Trial::none) return advance_trial(now);
@@ -127,7 +129,7 @@ void Window::advance_trial(Monotonic now) {
     trial_ = Trial::after;
     return trend_.restart();
   }
-  if (trend_.samples() < std::min<std::uint32_t>(2U * size_ + 16U, LatencyTrend::memory)) return;
+  if (!trend_.precise()) return;
   if (trial_ == Trial::after) {
     constexpr float as_much = 0.9F; // of what went a second, noise allowed for
     const float before = static_cast<float>(trial_from_) / trial_average_;
