@@ -36,6 +36,12 @@ std::string_view content_part(const spool::ContentPlace& place, std::uint64_t of
   return block.substr(begin - offset, end - begin);
 }
 
+Content filled_in(const transport::MergeTemplate& form, const spool::MessageFacts& facts,
+                  std::uint32_t recipient) {
+  auto merged = form.render(facts.envelope, recipient);
+  return {std::make_shared<const std::string>(std::move(merged.wire)), merged.size, merged.eight_bit};
+}
+
 } // namespace
 
 struct ContentReader::State {
@@ -105,39 +111,63 @@ void ContentReader::next(Taker taker) {
 ContentStore::ContentStore(spool::Disk& disk, Pool& pool) : disk_(disk), pool_(pool) {}
 
 void ContentStore::offer(std::uint64_t message, WireContent content) {
-  if (bytes_ + content->size() <= budget) keep(message, std::move(content));
+  if (bytes_ + content->size() <= budget) keep(message, {std::move(content), nullptr});
 }
 
-void ContentStore::keep(std::uint64_t message, WireContent content) {
+void ContentStore::keep(std::uint64_t message, Source source) {
   forget(message);
-  bytes_ += content->size();
+  bytes_ += source.memory();
   by_use_.push_front(message);
-  kept_.emplace(message, Kept{std::move(content), by_use_.begin()});
+  kept_.emplace(message, Kept{std::move(source), by_use_.begin()});
   while (bytes_ > budget && by_use_.size() > 1) forget(by_use_.back());
 }
 
-WireContent ContentStore::find(std::uint64_t message) {
+ContentStore::Kept* ContentStore::look_up(std::uint64_t message) {
   const auto found = kept_.find(message);
   if (found == kept_.end()) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, found->second.used);
-  return found->second.content;
+  return &found->second;
+}
+
+std::optional<Content> ContentStore::find(const spool::MessageFacts& facts, std::uint32_t recipient) {
+  const Kept* const kept = look_up(facts.number);
+  if (kept == nullptr) return std::nullopt;
+  const auto& [wire, form] = kept->source;
+  if (!form) return Content{wire, facts.size, facts.eight_bit};
+  if (form->memory() > quick_template) return std::nullopt;
+  return filled_in(*form, facts, recipient);
 }
 
 void ContentStore::forget(std::uint64_t message) {
   const auto found = kept_.find(message);
   if (found == kept_.end()) return;
-  bytes_ -= found->second.content->size();
+  bytes_ -= found->second.source.memory();
   by_use_.erase(found->second.used);
   kept_.erase(found);
 }
 
-void ContentStore::load(const std::shared_ptr<const spool::MessageFacts>& facts, Taker taker) {
-  auto& takers = loading_[facts->number];
-  takers.push_back(std::move(taker));
-  if (takers.size() > 1) return;
+void ContentStore::load(const std::shared_ptr<const spool::MessageFacts>& facts, std::uint32_t recipient,
+                        Taker taker) {
+  if (const Kept* const kept = look_up(facts->number)) // a large template, or it came meanwhile
+    return give(kept->source, facts, {recipient, std::move(taker)});
+  auto& waiting = loading_[facts->number];
+  waiting.push_back({recipient, std::move(taker)});
+  if (waiting.size() == 1) read(facts);
+}
 
+void ContentStore::give(const Source& source, const std::shared_ptr<const spool::MessageFacts>& facts,
+                        Waiting waiting) {
+  auto content = std::make_shared<Content>(Content{source.wire, facts->size, facts->eight_bit});
+  pool_.run(
+      [content, facts, form = source.form, recipient = waiting.recipient] {
+        if (form) *content = filled_in(*form, *facts, recipient);
+      },
+      [content, take = std::move(waiting.take)] { take(std::move(*content), nullptr); });
+}
+
+void ContentStore::read(const std::shared_ptr<const spool::MessageFacts>& facts) {
   struct Job {
-    WireContent content;
+    Source source;
     std::shared_ptr<const ContentProblem> problem;
   };
 
@@ -160,14 +190,33 @@ void ContentStore::load(const std::shared_ptr<const spool::MessageFacts>& facts,
           job->problem = changed(*facts);
           return;
         }
-        job->content = std::make_shared<const std::string>(transport::wire_form(
-            content_part(facts->content, 0, bytes), facts->content.dot_stuffed, WireEncoder::Stuffing::dots));
+        const bool merge = facts->envelope.merge;
+        std::string wire =
+            transport::wire_form(content_part(facts->content, 0, bytes), facts->content.dot_stuffed,
+                                 merge ? WireEncoder::Stuffing::none : WireEncoder::Stuffing::dots);
+        if (!merge) {
+          job->source.wire = std::make_shared<const std::string>(std::move(wire));
+          return;
+        }
+        auto form = transport::MergeTemplate::compile(wire, facts->envelope.field_names());
+        if (form)
+          job->source.form = std::make_shared<const transport::MergeTemplate>(std::move(*form));
+        else // taken by an agent that knew it otherwise
+          job->problem = std::make_shared<ContentProblem>(
+              ContentProblem{true, fmt::format("the template can't be filled in: {}", form.error().text)});
       },
-      [this, job, number = facts->number] {
-        if (job->content) keep(number, job->content);
-        const auto waiting = std::move(loading_[number]);
-        loading_.erase(number);
-        for (const auto& take : waiting) take(job->content, job->problem);
+      [this, job, facts] {
+        auto waiting = std::move(loading_[facts->number]);
+        loading_.erase(facts->number);
+        if (!job->problem) keep(facts->number, job->source);
+        for (Waiting& one : waiting) {
+          if (job->problem)
+            one.take({}, job->problem);
+          else if (auto content = find(*facts, one.recipient))
+            one.take(std::move(*content), nullptr);
+          else
+            give(job->source, facts, std::move(one));
+        }
       });
 }
 

@@ -1,4 +1,5 @@
-// The content of messages in wire form: small ones whole and shared by all their transactions, large ones block by block.
+// The content of messages in wire form: small ones whole and shared by all their transactions, large ones block by block;
+// templates (XMERGE) compiled, and filled in for each transaction's recipient.
 //
 // Every byte that goes out has been checked against the digest of the claim (a drop changed afterwards is never sent).
 // Memory is bounded: `budget` for what is kept, one block for each large message being sent.
@@ -8,10 +9,12 @@
 #include "spool/disk.h"
 #include "spool/drop/format.h"
 #include "spool/message.h"
+#include "transport/content/merge/template.h"
 
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +22,13 @@
 namespace bulkmail::agent {
 
 using WireContent = std::shared_ptr<const std::string>; // dot-stuffed, ends in CRLF or is empty
+
+// What one transaction sends.
+struct Content {
+  WireContent wire;
+  std::uint64_t size = 0; // in wire form before dot-stuffing
+  bool eight_bit = false;
+};
 
 // Why content cannot be had.
 struct ContentProblem {
@@ -58,30 +68,52 @@ class ContentStore {
 
   ContentStore(spool::Disk& disk, Pool& pool);
 
-  [[nodiscard]] static bool is_small(const spool::MessageFacts& facts) { return facts.size <= small_size; }
+  // Filling in a template of up to this many octets takes less time than the way to the pool and back.
+  static constexpr std::size_t quick_template = 64 * 1024;
+
+  [[nodiscard]] static bool is_small(const spool::MessageFacts& facts) {
+    return facts.envelope.merge || facts.size <= small_size;
+  }
 
   // Takes what a claim had at hand anyway, if there is room.
   void offer(std::uint64_t message, WireContent content);
-  [[nodiscard]] WireContent find(std::uint64_t message); // null: not kept
-  using Taker = std::function<void(WireContent, std::shared_ptr<const ContentProblem>)>;
+  // `recipient` is the transaction's first; a template is filled in for it. None: it must be loaded.
+  [[nodiscard]] std::optional<Content> find(const spool::MessageFacts& facts, std::uint32_t recipient);
+  using Taker = std::function<void(Content, std::shared_ptr<const ContentProblem>)>;
   // Loads a small message; asked again while under way, one read serves all. `taker` is called later, never inside.
-  void load(const std::shared_ptr<const spool::MessageFacts>& facts, Taker taker);
+  void load(const std::shared_ptr<const spool::MessageFacts>& facts, std::uint32_t recipient, Taker taker);
   [[nodiscard]] std::unique_ptr<ContentReader> open(std::shared_ptr<const spool::MessageFacts> facts);
   void forget(std::uint64_t message);
 
  private:
+  // One of the two.
+  struct Source {
+    WireContent wire;
+    std::shared_ptr<const transport::MergeTemplate> form;
+
+    [[nodiscard]] std::size_t memory() const { return form ? form->memory() : wire->size(); }
+  };
+
   struct Kept {
-    WireContent content;
+    Source source;
     std::list<std::uint64_t>::iterator used;
   };
 
-  void keep(std::uint64_t message, WireContent content);
+  struct Waiting {
+    std::uint32_t recipient = 0;
+    Taker take;
+  };
+
+  void keep(std::uint64_t message, Source source);
+  [[nodiscard]] Kept* look_up(std::uint64_t message);
+  void read(const std::shared_ptr<const spool::MessageFacts>& facts);
+  void give(const Source& source, const std::shared_ptr<const spool::MessageFacts>& facts, Waiting waiting);
   spool::Disk& disk_;
   Pool& pool_;
   std::unordered_map<std::uint64_t, Kept> kept_;
   std::list<std::uint64_t> by_use_; // front: used last
   std::size_t bytes_ = 0;
-  std::unordered_map<std::uint64_t, std::vector<Taker>> loading_;
+  std::unordered_map<std::uint64_t, std::vector<Waiting>> loading_;
 };
 
 } // namespace bulkmail::agent

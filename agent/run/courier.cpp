@@ -156,9 +156,15 @@ void Courier::take(Work work) {
 }
 
 void Courier::begin_transaction() {
+  const bool merge = work_->facts->envelope.merge;
+  if (merge && !content_) return; // begun when it is there: its size belongs to MAIL
   const auto now = tools_.clock.now().mono;
   transaction_began_ = now;
   auto built = build_transaction(*work_->facts, work_->recipients, client_->offer());
+  if (merge) {
+    built.transaction.size = content_->size;
+    built.transaction.eight_bit = content_->eight_bit;
+  }
   unsuitable_ = std::move(built.unsuitable);
   if (built.transaction.recipients.empty()) { // nobody here can be reached over this host
     settle({});
@@ -174,20 +180,26 @@ void Courier::fetch_content() {
   content_wanted_ = end_after_drain_ = reading_block_ = last_block_sent_ = false;
   const auto& facts = work_->facts;
   if (!ContentStore::is_small(*facts)) return; // opened when it is needed
-  content_ = tools_.contents.find(facts->number);
+  const auto recipient = work_->recipients.front();
+  content_ = tools_.contents.find(*facts, recipient);
   if (content_) return;
-  tools_.contents.load(facts, [self = weak_from_this(), attempt = work_->attempt](
-                                  WireContent content, std::shared_ptr<const ContentProblem> problem) {
-    const auto courier = self.lock();
-    if (!courier || courier->over_ || !courier->work_ || courier->work_->attempt != attempt) return;
-    if (problem) {
-      courier->content_failed(*problem);
-    } else {
-      courier->content_ = std::move(content);
-      courier->send_content();
-      courier->advance();
-    }
-  });
+  tools_.contents.load(
+      facts, recipient,
+      [self = weak_from_this(), attempt = work_->attempt](Content content,
+                                                          std::shared_ptr<const ContentProblem> problem) {
+        const auto courier = self.lock();
+        if (!courier || courier->over_ || !courier->work_ || courier->work_->attempt != attempt) return;
+        if (problem) {
+          courier->content_failed(*problem);
+        } else {
+          courier->content_ = std::move(content);
+          const bool waits =
+              courier->work_->facts->envelope.merge && courier->client_ && courier->client_->idle();
+          if (waits) courier->begin_transaction();
+          courier->send_content();
+          courier->advance();
+        }
+      });
 }
 
 void Courier::send_content() {
@@ -203,7 +215,7 @@ void Courier::send_content() {
   }
   if (!content_) return; // sent when it is loaded
   content_wanted_ = false;
-  const auto content = std::move(content_);
+  const WireContent content = std::exchange(content_, std::nullopt)->wire;
   if (content->size() <= one_write) {
     end_content();
     if (client_) channel_->write(content, client_->take_output());

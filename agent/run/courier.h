@@ -61,12 +61,12 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   };
 
   Courier(Tools tools, Settings settings, Work first);
-  void start();         // opens the session for the first attempt
-  void take(Work work); // another attempt, after free()
-  void close();         // idle: QUIT
-  void finish();        // no more attempts; idle or not yet ready: ends at once
+  void start();                        // opens the session for the first attempt
+  void take(Work work);                // another attempt, after free()
+  void close();                        // idle: QUIT
+  void finish();                       // no more attempts; idle or not yet ready: ends at once
   void abandon(std::uint64_t message); // if it carries that one: no dot, the session ends
-  void cut();           // as finish, and what is not past its end of data is put back
+  void cut();                          // as finish, and what is not past its end of data is put back
 
   [[nodiscard]] SessionId session() const { return session_; }
 
@@ -106,7 +106,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   std::optional<Work> work_;
   std::vector<std::optional<transport::RecipientResult>>
       unsuitable_; // beside work_: never put into the transaction
-  WireContent content_;
+  std::optional<Content> content_;
   std::unique_ptr<ContentReader> reader_;
   Timers::Alarm alarm_;
   std::optional<Monotonic> connect_deadline_;

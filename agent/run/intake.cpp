@@ -1,5 +1,6 @@
 #include "agent/run/intake.h"
 
+#include "agent/run/merge_check.h"
 #include "transport/content/wire_form.h"
 
 #include <algorithm>
@@ -34,7 +35,8 @@ struct Intake::Job {
       answers.push_back(claimer.claim(name, wall));
       auto& content = contents.emplace_back();
       if (auto* claimed = std::get_if<spool::Claimed>(&answers.back());
-          claimed != nullptr && (!claimed->small_content.empty() || claimed->facts.content.length == 0)) {
+          claimed != nullptr && !claimed->facts.envelope.merge &&
+          (!claimed->small_content.empty() || claimed->facts.content.length == 0)) {
         content = std::make_shared<const std::string>(
             transport::wire_form(claimed->small_content, claimed->facts.content.dot_stuffed,
                                  transport::WireEncoder::Stuffing::dots));
@@ -46,7 +48,7 @@ struct Intake::Job {
 
 Intake::Intake(spool::Disk& disk, spool::Ids& ids, const std::string& reporting_mta, Clock& clock, Pool& pool,
                Timers& timers, Sink& sink)
-    : claimer_(std::make_shared<spool::Claimer>(disk, ids, reporting_mta)),
+    : claimer_(std::make_shared<spool::Claimer>(disk, ids, reporting_mta, std::make_unique<MergeCheck>())),
       clock_(clock),
       pool_(pool),
       sink_(sink),

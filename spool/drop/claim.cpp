@@ -1,5 +1,7 @@
 #include "spool/drop/claim.h"
 
+#include "spool/drop/envelope_lines.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,12 +23,14 @@ ClaimAnswer trouble(const Error& error, Wall now) {
 
 } // namespace
 
-Claimer::Claimer(Disk& disk, Ids& ids, std::string reporting_mta)
+Claimer::Claimer(Disk& disk, Ids& ids, std::string reporting_mta,
+                 std::unique_ptr<const TemplateCheck> templates)
     : disk_(disk),
       ids_(ids),
       namesakes_(disk, ids),
       refusals_(disk, ids, reporting_mta),
-      waiting_(disk, ids, std::move(reporting_mta)) {}
+      waiting_(disk, ids, std::move(reporting_mta)),
+      templates_(std::move(templates)) {}
 
 Result<std::vector<std::string>> Claimer::names() {
   auto found = disk_.list("new");
@@ -75,7 +79,7 @@ Claimer::Trial Claimer::try_to_take(const std::string& name, Wall now) {
   const Stamp stamp = stamp_of(*info);
   auto drop = [&] {
     const auto handling = mark().handle(path);
-    return parse_drop(**file, info->size);
+    return read(**file, info->size);
   }();
   if (drop) return take(name, std::move(*drop), stamp, now);
 
@@ -88,6 +92,35 @@ Claimer::Trial Claimer::try_to_take(const std::string& name, Wall now) {
   }
   if (changed(path, stamp)) return std::nullopt;
   return refuse(name, std::move(problem), now);
+}
+
+std::expected<ParsedDrop, DropProblem> Claimer::read(File& file, std::uint64_t size) {
+  auto drop = parse_drop(file, size);
+  if (!drop) return drop;
+  if (drop->envelope.merge || drop->envelope.field_names().size() > 0)
+    if (auto judged = judge_template(file, *drop); !judged) return std::unexpected(std::move(judged.error()));
+  return drop;
+}
+
+std::expected<void, DropProblem> Claimer::judge_template(File& file, const ParsedDrop& drop) {
+  const auto refused = [](std::string code, std::string text, std::size_t line) {
+    return std::unexpected(DropProblem{DropProblem::Kind::refused, std::move(code), std::move(text), line});
+  };
+  if (!templates_) return refused("bad-template", "XMERGE is not offered here", 0);
+  const std::size_t most = templates_->most_octets();
+  if (drop.content.length > most)
+    return refused("template-too-large", fmt::format("with XMERGE the content has at most {} octets", most),
+                   0);
+  std::string content = drop.small_content;
+  if (content.empty()) {
+    content.resize(drop.content.length);
+    const auto got = file.read_at(drop.content.offset, content);
+    if (!got) return std::unexpected(unreadable(got.error()));
+    content.resize(*got); // less: it changes under our hands, which is noticed before it is taken
+  }
+  const auto refusal = templates_->refuses(drop.envelope, content, drop.content.dot_stuffed);
+  if (!refusal) return {};
+  return refused(refusal->code, refusal->text, refusal->recipient ? drop.lines.of(*refusal->recipient) : 0);
 }
 
 Claimer::Trial Claimer::take(const std::string& name, ParsedDrop drop, const Stamp& stamp, Wall now) {

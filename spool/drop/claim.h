@@ -14,9 +14,11 @@
 #include "spool/drop/ids.h"
 #include "spool/drop/namesakes.h"
 #include "spool/drop/refusals.h"
+#include "spool/drop/template_check.h"
 #include "spool/drop/waiting_drops.h"
 #include "spool/message.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -42,7 +44,9 @@ class Claimer {
   static constexpr milliseconds incomplete_grace = WaitingDrops::incomplete_grace;
   static constexpr milliseconds hard_link_grace = WaitingDrops::hard_link_grace;
 
-  Claimer(Disk& disk, Ids& ids, std::string reporting_mta);
+  // Without a judge of templates none is taken.
+  Claimer(Disk& disk, Ids& ids, std::string reporting_mta,
+          std::unique_ptr<const TemplateCheck> templates = nullptr);
 
   [[nodiscard]] Result<std::vector<std::string>> names(); // of new/, without writers' work in progress
   [[nodiscard]] ClaimAnswer claim(const std::string& name, Wall now);
@@ -51,6 +55,8 @@ class Claimer {
   // None: the drop changed meanwhile and is to be looked at again from the start.
   using Trial = std::optional<ClaimAnswer>;
   Trial try_to_take(const std::string& name, Wall now);
+  [[nodiscard]] std::expected<ParsedDrop, DropProblem> read(File& file, std::uint64_t size);
+  [[nodiscard]] std::expected<void, DropProblem> judge_template(File& file, const ParsedDrop& drop);
   Trial take(const std::string& name, ParsedDrop drop, const Stamp& stamp, Wall now);
   ClaimAnswer refuse(const std::string& name, DropProblem problem, Wall now);
   ClaimAnswer not_taken(const std::string& name, const Error& error, Wall now);
@@ -62,6 +68,7 @@ class Claimer {
   Namesakes namesakes_;
   Refusals refusals_;
   WaitingDrops waiting_;
+  std::unique_ptr<const TemplateCheck> templates_;
   std::optional<HandlingMark> mark_; // from the first claim on, when the spool's folders are there
 };
 

@@ -9,17 +9,14 @@
 #include <algorithm>
 
 namespace bulkmail::spool {
-namespace {
 
-bool is_name(std::string_view text) {
+bool is_merge_name(std::string_view text) {
   constexpr auto letter = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
   };
   return !text.empty() && text.size() <= MergeObject::max_name && std::ranges::all_of(text, letter);
 }
-
-} // namespace
 
 // The parser's events, in the order of the text: no tree is built.
 class MergeObject::Reader {
@@ -34,7 +31,7 @@ class MergeObject::Reader {
   bool end_object() { return true; }
 
   bool key(std::string& name) {
-    if (!is_name(name)) return wrong("a name that isn't 1 to 64 of A-Z a-z 0-9 . _ -");
+    if (!is_merge_name(name)) return wrong("a name that isn't 1 to 64 of A-Z a-z 0-9 . _ -");
     if (std::ranges::find(fields_, name, &MergeField::name) != fields_.end())
       return wrong(fmt::format("\"{}\" twice", name));
     if (fields_.size() == FieldNames::most)

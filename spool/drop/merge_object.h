@@ -14,6 +14,8 @@
 
 namespace bulkmail::spool {
 
+[[nodiscard]] bool is_merge_name(std::string_view text);
+
 class MergeObject {
  public:
   static constexpr std::size_t max_name = 64;

@@ -1,0 +1,1 @@
+bulkmail_fuzz(merge bulkmail_transport)
