@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -76,7 +77,9 @@ class Listener {
 class Network {
  public:
   virtual ~Network() = default;
+  // From that address of this machine; none: the system's choice.
   [[nodiscard]] virtual std::unique_ptr<Channel> connect(const resolver::Endpoint& to,
+                                                         const std::optional<resolver::IpAddress>& from,
                                                          Channel::Handler& handler) = 0;
   // One datagram to `to` from a fresh socket on a random port; answers come to the handler until it is destroyed.
   [[nodiscard]] virtual std::unique_ptr<Datagram> send(const resolver::Endpoint& to, std::string_view bytes,

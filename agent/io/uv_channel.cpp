@@ -2,8 +2,13 @@
 
 #include "agent/io/loop.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 namespace bulkmail::agent {
 
@@ -79,18 +84,33 @@ void UvChannel::set_handler(Handler& handler) {
   if (!core_->reading) start_reading(*core_);
 }
 
-void UvChannel::connect(const sockaddr* to, Loop& loop) {
-  const int started =
-      uv_tcp_connect(&core_->connecting, &core_->tcp, to, [](uv_connect_t* request, int status) {
-        auto& core = *static_cast<Core*>(request->data);
-        if (core.handler == nullptr) return;
-        if (status < 0) {
-          core.end(status);
-          return;
-        }
-        if (!core.reading) start_reading(core);
-        core.handler->connected();
-      });
+// Without a port: each connection would else take one of 28,000 for itself, wherever it goes.
+int UvChannel::bind_to(const sockaddr* from) {
+  const int fd = ::socket(from->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  const int yes = 1;
+  ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes); // older kernels don't know it
+  const socklen_t size = from->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  int error = ::bind(fd, from, size) == 0 ? 0 : -errno;
+  if (error == 0) error = uv_tcp_open(&core_->tcp, fd);
+  if (error != 0) ::close(fd);
+  return error;
+}
+
+void UvChannel::connect(const sockaddr* to, const sockaddr* from, Loop& loop) {
+  int started = from != nullptr ? bind_to(from) : 0;
+  if (started == 0) {
+    started = uv_tcp_connect(&core_->connecting, &core_->tcp, to, [](uv_connect_t* request, int status) {
+      auto& core = *static_cast<Core*>(request->data);
+      if (core.handler == nullptr) return;
+      if (status < 0) {
+        core.end(status);
+        return;
+      }
+      if (!core.reading) start_reading(core);
+      core.handler->connected();
+    });
+  }
   if (started == 0) return;
   core_->alive = std::make_shared<char>();
   loop.post([core = core_, alive = std::weak_ptr(core_->alive), started] {

@@ -20,8 +20,9 @@ class UvChannel : public Channel {
   static std::unique_ptr<UvChannel> pipe(uv_loop_t* loop);
   ~UvChannel() override;
 
-  void connect(const sockaddr* to, Loop& loop); // of a tcp channel
-  void expect(Handler& handler);                // before connect
+  // Of a tcp channel; `from` is an address of this machine, or null.
+  void connect(const sockaddr* to, const sockaddr* from, Loop& loop);
+  void expect(Handler& handler); // before connect
   [[nodiscard]] uv_stream_t* stream();
 
   void set_handler(Handler& handler) override;
@@ -37,6 +38,7 @@ class UvChannel : public Channel {
   explicit UvChannel(Core* core) : core_(core) {}
 
   static void start_reading(Core& core);
+  [[nodiscard]] int bind_to(const sockaddr* from);
   void write_rest(std::shared_ptr<const std::string> bytes, std::size_t done);
   std::size_t try_write(std::string_view bytes, std::string_view tail);
   Core* core_;

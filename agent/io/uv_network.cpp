@@ -124,11 +124,15 @@ class UvListener : public Listener {
 
 } // namespace
 
-std::unique_ptr<Channel> UvNetwork::connect(const resolver::Endpoint& to, Channel::Handler& handler) {
+std::unique_ptr<Channel> UvNetwork::connect(const resolver::Endpoint& to,
+                                            const std::optional<resolver::IpAddress>& from,
+                                            Channel::Handler& handler) {
   auto channel = UvChannel::tcp(loop_.raw());
   channel->expect(handler);
   const sockaddr_storage address = to_sockaddr(to);
-  channel->connect(reinterpret_cast<const sockaddr*>(&address), loop_);
+  const sockaddr_storage local = from ? to_sockaddr({*from, 0}) : sockaddr_storage{};
+  channel->connect(reinterpret_cast<const sockaddr*>(&address),
+                   from ? reinterpret_cast<const sockaddr*>(&local) : nullptr, loop_);
   return channel;
 }
 

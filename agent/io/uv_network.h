@@ -18,7 +18,9 @@ class UvNetwork : public Network {
  public:
   explicit UvNetwork(Loop& loop) : loop_(loop) {}
 
-  std::unique_ptr<Channel> connect(const resolver::Endpoint& to, Channel::Handler& handler) override;
+  std::unique_ptr<Channel> connect(const resolver::Endpoint& to,
+                                   const std::optional<resolver::IpAddress>& from,
+                                   Channel::Handler& handler) override;
   std::unique_ptr<Datagram> send(const resolver::Endpoint& to, std::string_view bytes,
                                  Datagram::Handler& handler) override;
 

@@ -33,7 +33,8 @@ std::size_t index(Family family) { return static_cast<std::size_t>(family); }
 
 } // namespace
 
-HostWalk::HostWalk(const resolver::Route& route, Dice& dice, HostHealth& health, Monotonic now)
+HostWalk::HostWalk(const resolver::Route& route, Dice& dice, HostHealth& health, Monotonic now,
+                   std::optional<Family> family)
     : health_(health) {
   health_.forget_old(now);
   const std::vector<const MailHost*> hosts = route.draw(dice);
@@ -44,12 +45,17 @@ HostWalk::HostWalk(const resolver::Route& route, Dice& dice, HostHealth& health,
     hosts_.push_back({host});
     std::size_t taken = 0;
     for (const IpAddress& address : interleaved(host->addresses)) {
+      if (family && address.family != *family) continue;
       if (taken++ < per_host) left_.push_back({host, address});
     }
   }
   std::ranges::stable_partition(left_, [&](const Candidate& c) { return !health_.unreachable(c.address); });
   cut_ = left_.size() > max_candidates;
   if (cut_) left_.resize(max_candidates);
+  if (left_.empty()) {
+    trouble_ = {Trouble::Kind::lost, Stage::connect, std::nullopt,
+                "no mail host has an address of the family that is sent from"};
+  }
 }
 
 std::deque<HostWalk::Candidate>::iterator HostWalk::first_of(Family family) {

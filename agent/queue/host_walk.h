@@ -47,8 +47,9 @@ class HostWalk {
     bool every_host_refused = false; // with 5yz replies to the greeting or to EHLO and HELO
   };
 
-  // The route and the health must outlive it.
-  HostWalk(const resolver::Route& route, Dice& dice, HostHealth& health, Monotonic now);
+  // The route and the health must outlive it. `family`: of the address it is sent from; none: either.
+  HostWalk(const resolver::Route& route, Dice& dice, HostHealth& health, Monotonic now,
+           std::optional<resolver::IpAddress::Family> family = std::nullopt);
 
   [[nodiscard]] std::optional<Candidate> next();
   // For the candidate that came last.

@@ -53,7 +53,8 @@ Courier::Courier(Tools tools, Settings settings, Work first)
 void Courier::start() {
   const auto now = tools_.clock.now().mono;
   began_ = now;
-  walk_.emplace(*route_, tools_.dice, tools_.health, now);
+  walk_.emplace(*route_, tools_.dice, tools_.health, now,
+                settings_.source ? std::optional(settings_.source->family) : std::nullopt);
   fetch_content();
   try_next_host();
 }
@@ -76,7 +77,7 @@ void Courier::try_next_host() {
   }
   peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port};
   connect_deadline_ = now.mono + walk_->connect_timeout(settings_.client.timeouts.connect);
-  channel_ = tools_.network.connect({candidate->address, settings_.port}, *this);
+  channel_ = tools_.network.connect({candidate->address, settings_.port}, settings_.source, *this);
   rearm();
 }
 

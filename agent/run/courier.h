@@ -58,6 +58,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   struct Settings {
     transport::ClientConfig client;
     std::uint16_t port = 25;
+    std::optional<resolver::IpAddress> source; // of this machine, to send from; none: the system's choice
   };
 
   Courier(Tools tools, Settings settings, Work first);

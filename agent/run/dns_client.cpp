@@ -27,7 +27,7 @@ class DnsClient::Stream : public Channel::Handler {
       : owner_(owner),
         id_(id),
         question_(std::move(bytes)),
-        channel_(owner.network_.connect(to, *this)) {}
+        channel_(owner.network_.connect(to, std::nullopt, *this)) {}
 
   void connected() override { channel_->write(std::move(question_)); }
 

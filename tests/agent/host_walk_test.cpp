@@ -228,3 +228,16 @@ TEST_CASE("A memory that is renewed lasts from then") {
   health.forget_old(now + 9min);
   CHECK_FALSE(health.unreachable(address));
 }
+
+TEST_CASE("From a local address only addresses of its family are tried") {
+  Walk w;
+  w.host("mx1", 10, {"192.0.2.1", "2001:db8::1"});
+  HostWalk four(w.route, w.dice, w.health, w.now, IpAddress::Family::v4);
+  CHECK(whole(four, w.now) == std::vector<std::string>{"mx1 192.0.2.1"});
+  w.route.hosts.clear();
+  w.host("mx2", 10, {"2001:db8::2"});
+  HostWalk none(w.route, w.dice, w.health, w.now, IpAddress::Family::v4);
+  CHECK_FALSE(none.next());
+  CHECK(none.summary().trouble.text == "no mail host has an address of the family that is sent from");
+  CHECK_FALSE(none.summary().every_host_refused);
+}

@@ -75,6 +75,7 @@ class VirtualNetwork::VirtualChannel : public agent::Channel {
 };
 
 std::unique_ptr<agent::Channel> VirtualNetwork::connect(const resolver::Endpoint& to,
+                                                        const std::optional<resolver::IpAddress>&,
                                                         agent::Channel::Handler& handler) {
   static const Character nobody{.unreachable = 1000};
   const auto found = hosts.find(to.address);

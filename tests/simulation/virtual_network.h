@@ -22,6 +22,7 @@ class VirtualNetwork : public agent::Network {
   Book book;
 
   std::unique_ptr<agent::Channel> connect(const resolver::Endpoint& to,
+                                          const std::optional<resolver::IpAddress>& from,
                                           agent::Channel::Handler& handler) override;
   std::unique_ptr<agent::Datagram> send(const resolver::Endpoint& to, std::string_view bytes,
                                         agent::Datagram::Handler& handler) override;
