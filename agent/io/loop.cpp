@@ -62,12 +62,12 @@ struct Loop::Watch {
 
 Loop::Loop() {
   must(uv_loop_init(&loop_), "event loop");
+  must(uv_loop_configure(&loop_, UV_METRICS_IDLE_TIME), "event loop");
   must(uv_timer_init(&loop_, &timer_), "timer");
   must(uv_prepare_init(&loop_, &prepare_), "prepare");
-  must(uv_check_init(&loop_, &check_), "check");
   must(uv_async_init(&loop_, &wake_, [](uv_async_t*) {}),
        "wake-up"); // what it is for is done before each wait
-  timer_.data = prepare_.data = check_.data = this;
+  timer_.data = prepare_.data = this;
 }
 
 Loop::~Loop() { close_all(); }
@@ -145,9 +145,8 @@ std::optional<Monotonic> Loop::take_turn() {
 void Loop::drive(const std::function<std::optional<Monotonic>()>& turn, const std::function<bool()>& over) {
   turn_ = turn;
   over_ = over;
-  busy_since_ = 0;
-  // prepare runs just before the loop waits: whatever happened in this iteration is behind it, and the time from the last
-  // wake-up to here is what everyone else had to wait.
+  measured_at_ = 0;
+  // prepare runs just before the loop waits: whatever happened since it last waited is behind it.
   uv_prepare_start(&prepare_, [](uv_prepare_t* handle) {
     auto& self = *static_cast<Loop*>(handle->data);
     const auto next = self.take_turn();
@@ -161,14 +160,19 @@ void Loop::drive(const std::function<std::optional<Monotonic>()>& turn, const st
     } else {
       uv_timer_stop(&self.timer_);
     }
-    if (self.busy_since_ != 0) self.latency_.add(uv_hrtime() - self.busy_since_);
+    self.measure();
   });
-  uv_check_start(&check_,
-                 [](uv_check_t* handle) { static_cast<Loop*>(handle->data)->busy_since_ = uv_hrtime(); });
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_prepare_stop(&prepare_);
-  uv_check_stop(&check_);
   uv_timer_stop(&timer_);
+}
+
+// A turn is all but the waiting. Callbacks run inside libuv's wait, before any hook of ours, so libuv has to tell them apart.
+void Loop::measure() {
+  const auto now = uv_hrtime(), idle = uv_metrics_idle_time(&loop_);
+  if (measured_at_ != 0) latency_.add(now - measured_at_ - (idle - idle_));
+  measured_at_ = now;
+  idle_ = idle;
 }
 
 void Loop::finish_jobs() {

@@ -60,17 +60,18 @@ class Loop : public Clock, public Pool {
   void close_all();
   void take_sent();
   std::optional<Monotonic> take_turn();
+  void measure();
   uv_loop_t loop_{};
   uv_timer_t timer_{};
   uv_prepare_t prepare_{};
-  uv_check_t check_{};
   std::function<std::optional<Monotonic>()> turn_;
   std::function<bool()> over_;
   std::vector<std::function<void()>> posted_;
   uv_async_t wake_{};
   std::mutex sent_lock_;
   std::vector<std::function<void()>> sent_; // by other threads
-  std::uint64_t busy_since_ = 0;
+  std::uint64_t measured_at_ = 0,
+                idle_ = 0; // when a turn ended last, and what the loop had waited in all until then
   LatencyHistogram latency_;
   std::size_t jobs_ = 0;
 };
