@@ -1,5 +1,5 @@
-// Any content as a template, filled in with whatever the input's first line says: what comes out is in wire form, and without
-// placeholders it is what went in.
+// Any content as a template, filled in with whatever the input's first line says: what comes out is in wire form, also if a
+// claim would have refused it.
 #include "transport/content/merge/template.h"
 #include "transport/content/wire_form.h"
 
@@ -47,9 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!form.error().code.empty());
     return 0;
   }
-  const bool refused = form->refuses(envelope, 0).has_value();
-  const auto merged = form->render(envelope, 0); // also what is refused must never harm
-  require_wire_form(merged.wire);
-  if (!form->has_placeholders()) require(!refused && merged.size == content.size());
+  static_cast<void>(form->refuses(envelope, 0));
+  require_wire_form(form->render(envelope, 0).wire);
   return 0;
 }
