@@ -1,9 +1,15 @@
 #include "agent/io/loop.h"
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cmath>
 #include <memory>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace bulkmail::agent {
@@ -55,9 +61,29 @@ struct Loop::Signal {
   std::function<void()> handler;
 };
 
+// Of libuv's own watcher a caller hears each of its renames out of the folder too, but not that the queue of events overflowed.
 struct Loop::Watch {
-  uv_fs_event_t handle{};
-  std::function<void(std::string)> changed;
+  explicit Watch(int descriptor) : fd(descriptor) {}
+
+  ~Watch() { ::close(fd); }
+
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  void read() {
+    alignas(inotify_event) std::array<char, 16 * 1024> buffer;
+    for (ssize_t got = 0; (got = ::read(fd, buffer.data(), buffer.size())) > 0;) {
+      for (const char* at = buffer.data(); at < buffer.data() + got;) {
+        const auto& event = *reinterpret_cast<const inotify_event*>(at);
+        appeared((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0 && event.len > 0 ? event.name : "");
+        at += sizeof event + event.len;
+      }
+    }
+  }
+
+  int fd;
+  uv_poll_t handle{};
+  std::function<void(std::string)> appeared;
 };
 
 Loop::Loop() {
@@ -80,7 +106,7 @@ void Loop::close_all() {
         uv_close(handle, [](uv_handle_t* closed) {
           if (closed->type == UV_SIGNAL)
             delete static_cast<Signal*>(closed->data);
-          else if (closed->type == UV_FS_EVENT)
+          else if (closed->type == UV_POLL)
             delete static_cast<Watch*>(closed->data);
         });
       },
@@ -191,17 +217,18 @@ void Loop::on_signal(int number, std::function<void()> handler) {
   static_cast<void>(signal.release()); // deleted when the handle is closed
 }
 
-void Loop::watch(const std::string& directory, std::function<void(std::string)> changed) {
-  auto watch = std::make_unique<Watch>();
-  watch->changed = std::move(changed);
+void Loop::watch(const std::string& directory, std::function<void(std::string)> appeared) {
+  const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "watch");
+  auto watch = std::make_unique<Watch>(fd);
+  if (::inotify_add_watch(fd, directory.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+    throw std::system_error(errno, std::generic_category(), "watch " + directory);
+  watch->appeared = std::move(appeared);
   watch->handle.data = watch.get();
-  must(uv_fs_event_init(&loop_, &watch->handle), "watch");
-  const int started = uv_fs_event_start(
-      &watch->handle,
-      [](uv_fs_event_t* handle, const char* name, int, int) {
-        static_cast<Watch*>(handle->data)->changed(name == nullptr ? "" : name);
-      },
-      directory.c_str(), 0);
+  must(uv_poll_init(&loop_, &watch->handle, fd), "watch");
+  const int started = uv_poll_start(&watch->handle, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    static_cast<Watch*>(handle->data)->read();
+  });
   static_cast<void>(watch.release()); // deleted when the handle is closed
   must(started, "watch");
 }

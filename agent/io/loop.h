@@ -46,8 +46,8 @@ class Loop : public Clock, public Pool {
   // until something happens. Returns once `over` says so.
   void drive(const std::function<std::optional<Monotonic>()>& turn, const std::function<bool()>& over);
   void on_signal(int number, std::function<void()> handler);
-  // Names in `directory` that changed; "" where the kernel does not say.
-  void watch(const std::string& directory, std::function<void(std::string)> changed);
+  // Names that appear in `directory`, by whatever call; "": events were lost, look at all of it.
+  void watch(const std::string& directory, std::function<void(std::string)> appeared);
   void finish_jobs(); // waits for what is under way in the pool
 
   [[nodiscard]] uv_loop_t* raw() { return &loop_; }

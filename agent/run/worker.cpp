@@ -13,6 +13,8 @@ namespace {
 
 // Work started in one turn, so that a turn stays short whatever waits.
 constexpr int work_a_turn = 256;
+// Domains asked for in one: each may cost a socket. The rest is asked for in the next turn, at once.
+constexpr int domains_a_turn = 256;
 
 // What one worker of all may have of something that has a limit over all.
 std::uint32_t part(std::uint32_t all, std::size_t worker, std::size_t workers) {
@@ -128,9 +130,14 @@ void Worker::cut() {
 
 void Worker::resolve(Now now) {
   bool progress = true;
+  int left = domains_a_turn;
   while (progress) {
     progress = false;
-    while (auto domain = scheduler_.next_wanted()) dns_.want(*domain);
+    for (; left > 0; --left) {
+      const auto domain = scheduler_.next_wanted();
+      if (!domain) break;
+      dns_.want(*domain);
+    }
     while (auto found = dns_.next_route()) {
       progress = true;
       if (found->second) {
