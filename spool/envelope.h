@@ -65,6 +65,9 @@ class Envelope {
 
   [[nodiscard]] const FieldNames& field_names() const { return field_names_; }
 
+  // Some recipient has NOTIFY or ORCPT.
+  [[nodiscard]] bool has_dsn_parameters() const { return !extras_.empty(); }
+
   // Each recipient gets bytes of its own, so a transaction has one: another sender (XVERP) or another content (XMERGE).
   [[nodiscard]] bool one_by_one() const { return verp.has_value() || merge; }
 
@@ -76,7 +79,8 @@ class Envelope {
   std::optional<std::uint64_t> declared_size; // SIZE=, RFC 1870
   std::string envid;                          // RFC 3461 §4.4, as given (xtext); empty: none
   std::optional<Verp> verp;
-  bool merge = false; // XMERGE: the content is a template
+  bool merge = false;   // XMERGE: the content is a template
+  bool notices = false; // XDSN: where no NOTIFY is given, the sender is told of failures
 
   [[nodiscard]] std::size_t memory() const; // bytes held, for the log and the bounds
 

@@ -9,7 +9,7 @@ namespace {
 constexpr unsigned utf8 = 1, tls_required = 2, has_priority = 4, has_declared_size = 8, has_envid = 16,
                    has_verp = 32, has_extras = 64;
 constexpr unsigned body_shift = 7, ret_shift = 9; // two bits each
-constexpr unsigned is_template = 1 << 11, has_fields = 1 << 12;
+constexpr unsigned is_template = 1 << 11, has_fields = 1 << 12, wants_notices = 1 << 13;
 
 // Bits of a Notify.
 constexpr unsigned given = 1, never = 2, success = 4, failure = 8, delay = 16;
@@ -33,7 +33,7 @@ void Envelope::pack(std::string& out) const {
                       (mt_priority ? has_priority : 0U) | (declared_size ? has_declared_size : 0U) |
                       (envid.empty() ? 0U : has_envid) | (verp ? has_verp : 0U) |
                       (extras_.empty() ? 0U : has_extras) | (merge ? is_template : 0U) |
-                      (field_names_.size() == 0 ? 0U : has_fields) |
+                      (field_names_.size() == 0 ? 0U : has_fields) | (notices ? wants_notices : 0U) |
                       static_cast<unsigned>(body) << body_shift | static_cast<unsigned>(ret) << ret_shift);
   if (mt_priority) put_signed(out, *mt_priority);
   if (declared_size) put_number(out, *declared_size);
@@ -64,6 +64,7 @@ Envelope Envelope::unpack(ByteReader& in) {
   envelope.smtp_utf8 = (flags & utf8) != 0;
   envelope.require_tls = (flags & tls_required) != 0;
   envelope.merge = (flags & is_template) != 0;
+  envelope.notices = (flags & wants_notices) != 0;
   envelope.body = static_cast<Body>(flags >> body_shift & 3);
   envelope.ret = static_cast<Ret>(flags >> ret_shift & 3);
   if ((flags & has_priority) != 0) envelope.mt_priority = static_cast<int>(in.signed_number());

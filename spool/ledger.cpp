@@ -31,6 +31,10 @@ std::optional<Monotonic> Ledger::deadline() const { return book_->deadline(); }
 
 std::vector<std::uint64_t> Ledger::take_closed() { return book_->take_closed(); }
 
+std::vector<std::string> Ledger::take_dropped() { return book_->take_dropped(); }
+
+bool Ledger::owes_notices() const { return book_->owes_notices(); }
+
 bool Ledger::idle() const { return book_->idle(); }
 
 void Ledger::hurry() { book_->hurry(); }

@@ -1,7 +1,7 @@
 // What became of every recipient, made durable in the only safe order:
 //
-//   outcomes -> journal (one fdatasync a group) -> results/ -> status files by rename -> one syncfs -> the
-//   message leaves cur/ -> (a later syncfs) -> its journal segment goes
+//   outcomes -> journal (one fdatasync a group) -> results/ -> status files by rename, notices to senders into new/ -> one
+//   syncfs -> the message leaves cur/ -> (a later syncfs) -> its journal segment goes
 //
 // The ledger decides and orders; it owns no thread. It hands out jobs that block; whoever runs it runs them
 // where blocking is allowed, one of each kind at a time, and hands them back:
@@ -79,6 +79,10 @@ class Ledger {
 
   // Messages that are final, durably told of and gone from cur/: their numbers. The owner may forget them.
   [[nodiscard]] std::vector<std::uint64_t> take_closed();
+  // Names of notices that were dropped into new/ since the last call: hints for the claim.
+  [[nodiscard]] std::vector<std::string> take_dropped();
+  // Some sender is still to be told of something.
+  [[nodiscard]] bool owes_notices() const;
   // Everything settled so far is durable and published; nothing is pending.
   [[nodiscard]] bool idle() const;
   // For a drain or a stop: makes every pending step due now, and all that follow from it until idle().

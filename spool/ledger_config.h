@@ -19,6 +19,11 @@ struct LedgerConfig {
     failed,
     none
   } files = Files::all; // failed: where one failed or was delayed
+  enum class Dsn : std::uint8_t {
+    automatic,
+    on,
+    off
+  } dsn = Dsn::automatic; // without NOTIFY, failures are told of: where the envelope asks, of all mail, of none
   milliseconds status_interval{60'000};
   milliseconds status_keep{14LL * 86'400'000};
   std::uint64_t results_rotate = 64ULL << 20;

@@ -40,6 +40,11 @@ std::optional<Wall> Message::next_attempt_date() const {
   return earliest;
 }
 
+std::shared_ptr<const Outcome> Message::shared_outcome(std::size_t recipient) const {
+  const auto place = states_[recipient].outcome;
+  return place == 0 ? nullptr : outcomes_[place - 1];
+}
+
 std::size_t Message::apply(std::span<const std::uint32_t> recipients,
                            std::shared_ptr<const Outcome> outcome) {
   const Action action = outcome->action;

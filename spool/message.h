@@ -61,6 +61,8 @@ class Message {
 
   [[nodiscard]] const Outcome* outcome(std::size_t recipient) const; // null: queued
 
+  [[nodiscard]] std::shared_ptr<const Outcome> shared_outcome(std::size_t recipient) const;
+
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
   [[nodiscard]] bool final() const { return counts_.all_final(); }

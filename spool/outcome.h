@@ -36,6 +36,7 @@ struct Outcome {
   Source source = Source::none;
   bool indeterminate = false; // the connection was lost between the end of data and its reply
   bool attempted = true;      // counts as an attempt (not: expiry, an address malformed at claim)
+  bool dsn_taken_over = false; // relayed to a host that knows DSN: what the sender is to be told is its business now
   std::string status;         // RFC 3463: "2.0.0"
   std::string diagnostic_code; // "smtp; 250 2.0.0 Ok", "x-bulkmail; no such domain"; printable ASCII or UTF-8
   std::string remote_mta;      // "mx1.d1.example", no "dns; "; empty: none

@@ -21,7 +21,7 @@ constexpr std::uint32_t serial_gap = 16;
 // All that the journal says of one message, in order. Points into the journal's contents.
 struct Journalled {
   const BeginRecord* begin = nullptr;       // the last one
-  std::vector<const JournalRecord*> states; // OutcomeRecord and KeptRecord
+  std::vector<const JournalRecord*> states; // OutcomeRecord, KeptRecord and NoticeRecord
   const RefusedRecord* condemned = nullptr;
   bool found = false; // its file is in the queue
 };
@@ -234,7 +234,7 @@ class Recovery {
     facts.number = begin != nullptr ? begin->message : ids_.next_number();
     ids_.take(id, facts.digest);
     recovered.message = std::make_unique<Message>(std::move(facts), expires);
-    if (journalled != nullptr) replay(*journalled, *recovered.message);
+    if (journalled != nullptr) replay(*journalled, recovered);
     // Nothing of a condemned message is to be sent.
     if (recovered.condemned) recovered.message = without_recipients(*recovered.message);
     if (status) recovered.message->set_serial(status->serial + serial_gap);
@@ -257,10 +257,15 @@ class Recovery {
   }
 
   // Applies the outcomes in their order; what results/ lacks of them is collected on the way.
-  void replay(const Journalled& journalled, Message& message) {
+  void replay(const Journalled& journalled, RecoveredMessage& recovered) {
+    Message& message = *recovered.message;
     for (const JournalRecord* const state : journalled.states) {
       if (const auto* kept = std::get_if<KeptRecord>(state)) {
         message.restore(kept->recipients, std::make_shared<const Outcome>(kept->outcome), kept->attempts);
+        continue;
+      }
+      if (const auto* notice = std::get_if<NoticeRecord>(state)) {
+        replay(*notice, message, recovered.notices);
         continue;
       }
       const auto& record = std::get<OutcomeRecord>(*state);
@@ -276,6 +281,24 @@ class Recovery {
       }
       if (!events.recipients.empty()) spool_.missing.emplace_back(std::move(events));
     }
+  }
+
+  // The outcomes that it tells of are those of this place in the journal.
+  static void replay(const NoticeRecord& record, const Message& message, std::vector<RecoveredNotice>& notices) {
+    if (record.serial != 0 && record.serial <= notices.size()) {
+      RecoveredNotice& known = notices[record.serial - 1];
+      known.record.published = known.record.published || record.published;
+      return;
+    }
+    if (record.serial != notices.size() + 1) return; // of a message that began anew since, whose state follows
+    RecoveredNotice notice{record, {}};
+    for (const std::uint32_t index : record.recipients) {
+      if (index >= message.envelope().size()) continue;
+      auto outcome = message.shared_outcome(index);
+      if (outcome && (outcome->action == Action::delayed) == (record.kind == NoticeKind::delay))
+        notice.recipients.push_back({index, std::move(outcome)});
+    }
+    notices.push_back(std::move(notice));
   }
 
   // A condemned message's record is repeated when its state is, with the same event.

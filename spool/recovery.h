@@ -6,6 +6,7 @@
 #include "spool/disk.h"
 #include "spool/drop/claim.h"
 #include "spool/message.h"
+#include "spool/notice/owed.h"
 #include "spool/status/results.h"
 
 #include <memory>
@@ -19,6 +20,7 @@ struct RecoveredMessage {
   std::unique_ptr<Message> message; // its outcomes applied; a condemned one has no recipients
   std::optional<DropProblem> condemned;
   std::optional<RefusedRecord> condemnation; // as the journal has it already
+  std::vector<RecoveredNotice> notices;            // by serial
   bool has_status = false;
 };
 

@@ -71,7 +71,11 @@ Action refusal(const Reply& reply, Stage stage) {
 Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_indeterminate, Wall now) {
   using Kind = RecipientResult::Kind;
   switch (result.kind) {
-  case Kind::accepted: return replied(Action::relayed, *result.reply, result.stage, peer, now);
+  case Kind::accepted: {
+    Outcome outcome = replied(Action::relayed, *result.reply, result.stage, peer, now);
+    outcome.dsn_taken_over = peer.dsn;
+    return outcome;
+  }
   case Kind::refused:
     return replied(refusal(*result.reply, result.stage), *result.reply, result.stage, peer, now);
   case Kind::indeterminate: {

@@ -25,6 +25,7 @@ struct Peer {
   std::string host;    // "mx1.d1.example"
   std::string address; // "192.0.2.7", "2001:db8::1"
   std::uint16_t port = 25;
+  bool dsn = false; // it offers DSN (RFC 3461)
 };
 
 // For a recipient of a transaction. Delayed outcomes come without next_attempt_date and will_retry_until: the

@@ -127,6 +127,7 @@ Step Submission::message(const SubmitOptions& options) {
     if (has_control(recipient)) return refuse("4.1.3", "control characters in a recipient");
     builder.recipient(recipient);
   }
+  builder.envelope.notices = !sender.empty(); // who submits reads no status files
   const std::string head = spool::bsmtp_head(builder.take());
   if (auto judged = judge(head, "\r\n"); !judged) return judged;
 
@@ -166,7 +167,7 @@ Step Submission::batch() {
       return wrong(judged.error().code, judged.error().text);
     auto draft = begin();
     if (!draft) return std::unexpected(draft.error());
-    if (auto done = draft->append(*head); !done) return refuse(done.error());
+    if (auto done = draft->append(spool::asking_for_notices(*head)); !done) return refuse(done.error());
     for (bool more = true; more; block.clear()) {
       const auto read = stream.next_content(block);
       if (!read) return wrong("4.5.2", read.error());

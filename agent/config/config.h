@@ -90,7 +90,7 @@ struct Config {
                                    Duration{14'400'000}};
     Duration expire{5LL * 86'400'000};
     Indeterminate indeterminate = Indeterminate::retry;
-    enum class Dsn : std::uint8_t { automatic, on, off };
+    using Dsn = spool::LedgerConfig::Dsn;
     Dsn dsn = Dsn::automatic;
   } retry;
 

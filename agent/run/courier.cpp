@@ -75,7 +75,7 @@ void Courier::try_next_host() {
     leave(Scheduler::Gone::refused, std::move(outcome));
     return;
   }
-  peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port};
+  peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port, false};
   connect_deadline_ = now.mono + walk_->connect_timeout(settings_.client.timeouts.connect);
   channel_ = tools_.network.connect({candidate->address, settings_.port}, settings_.source, *this);
   rearm();
@@ -161,6 +161,7 @@ void Courier::begin_transaction() {
   if (merge && !content_) return; // begun when it is there: its size belongs to MAIL
   const auto now = tools_.clock.now().mono;
   transaction_began_ = now;
+  peer_.dsn = client_->offer().dsn;
   auto built = build_transaction(*work_->facts, work_->recipients, client_->offer());
   if (merge) {
     built.transaction.size = content_->size;

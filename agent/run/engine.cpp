@@ -27,6 +27,7 @@ spool::LedgerConfig ledger_config(const Config& config) {
   ledger.results_rotate = config.results.rotate;
   ledger.results_keep = config.results.keep;
   ledger.expire = config.retry.expire;
+  ledger.dsn = config.retry.dsn;
   return ledger;
 }
 
@@ -354,6 +355,7 @@ void Engine::run_ledger(Now now) {
 }
 
 void Engine::let_go() {
+  for (std::string& notice : ledger_.take_dropped()) intake_.hint(std::move(notice));
   for (const std::uint64_t number : ledger_.take_closed()) {
     messages_.erase(number);
     condemned_.erase(number);
@@ -410,7 +412,12 @@ void Engine::drain(Drain drain) {
 }
 
 void Engine::watch_end() {
-  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && workers_are_quiet()) stop();
+  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && workers_are_quiet()) {
+    if (ledger_.owes_notices())
+      ledger_.hurry(); // what senders are to be told goes out in this pass
+    else
+      stop();
+  }
   if (stopping_ && workers_have_no_sessions()) ledger_.hurry();
 }
 

@@ -1,6 +1,7 @@
 #include "agent/run/lmtp_intake.h"
 
-#include <fmt/chrono.h>
+#include "spool/mail_date.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,10 +13,8 @@ namespace {
 // RFC 5321 §4.4: who took it, from whom, by what protocol, when.
 std::string received_header(std::string_view client, std::string_view hostname, std::string_view id,
                             Wall now) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
-  return fmt::format("Received: from {} by {} with LMTP id {};\r\n\t{:%a, %d %b %Y %H:%M:%S} +0000\r\n",
-                     client.empty() ? "unknown" : client, hostname, id,
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)));
+  return fmt::format("Received: from {} by {} with LMTP id {};\r\n\t{}\r\n",
+                     client.empty() ? "unknown" : client, hostname, id, spool::mail_date(now));
 }
 
 } // namespace
@@ -71,7 +70,11 @@ class LmtpIntake::Client : public Channel::Handler, public std::enable_shared_fr
       if (!event) break;
       using Kind = transport::LmtpEvent::Kind;
       switch (event->kind) {
-      case Kind::begin: message_ = owner_.begin(event->envelope, server_.client_name()); break;
+      case Kind::begin:
+        event->envelope.notices =
+            !event->envelope.sender().empty(); // who sends by a dialog reads no status files
+        message_ = owner_.begin(event->envelope, server_.client_name());
+        break;
       case Kind::content:
         message_->unwritten += event->bytes;
         if (message_->unwritten.size() >= flush_size) write_out();

@@ -123,6 +123,8 @@ bool take_require_tls(Value value, Envelope& into) { return into.require_tls = !
 
 bool take_merge(Value value, Envelope& into) { return into.merge = !value; }
 
+bool take_notices(Value value, Envelope& into) { return into.notices = !value; }
+
 bool take_merge_object(Value value, RcptParameters& into) {
   into.merge = value;
   return value.has_value();
@@ -150,6 +152,7 @@ constexpr Parameter<Envelope> mail_parameters[] = {
     {"ENVID", take_envid, "ENVID=<1 to 100 octets of xtext>"},
     {"XVERP", take_verp, "XVERP or XVERP=<two characters of a local part>"},
     {"XMERGE", take_merge, "XMERGE without a value"},
+    {"XDSN", take_notices, "XDSN without a value"},
     {"REQUIRETLS", take_require_tls, "REQUIRETLS without a value"},
     {"MT-PRIORITY", take_priority, "MT-PRIORITY=<-9 to 9>"},
 };

@@ -1,5 +1,5 @@
 // What stands behind "MAIL FROM:" and "RCPT TO:" in a drop: a path, then ESMTP parameters (RFC 5321 §4.1.2, RFC 1870,
-// 3461, 6152, 6531, 6710, 8689, Postfix's XVERP, and our XMERGE).
+// 3461, 6152, 6531, 6710, 8689, Postfix's XVERP, and our XMERGE and XDSN).
 #pragma once
 
 #include "spool/envelope.h"

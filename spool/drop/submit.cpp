@@ -2,9 +2,11 @@
 
 #include "spool/drop/ids.h"
 #include "spool/drop/merge_object.h"
+#include "spool/drop/parameters.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <iterator>
@@ -37,6 +39,7 @@ void append_mail_parameters(std::string& out, const Envelope& envelope) {
   if (envelope.verp)
     fmt::format_to(into, " XVERP={}{}", envelope.verp->before_recipient, envelope.verp->at_sign);
   if (envelope.merge) out += " XMERGE";
+  if (envelope.notices) out += " XDSN";
   if (envelope.require_tls) out += " REQUIRETLS";
   if (envelope.mt_priority) fmt::format_to(into, " MT-PRIORITY={}", *envelope.mt_priority);
 }
@@ -85,6 +88,15 @@ std::string bsmtp_head(const Envelope& envelope) {
     head += "\r\n";
   }
   return head += "DATA\r\n";
+}
+
+std::string asking_for_notices(std::string head) {
+  constexpr std::string_view verb = "MAIL FROM:";
+  const std::string_view line = std::string_view(head).substr(0, head.find_first_of("\r\n"));
+  const PathAndRest path = split_path(line.substr(std::min(verb.size(), line.size())));
+  Envelope envelope;
+  if (path.address.empty() || !take_mail_parameters(path.rest, envelope) || envelope.notices) return head;
+  return head.insert(line.size(), " XDSN");
 }
 
 std::string generate_id(Wall now, std::uint64_t process, std::uint64_t counter) {

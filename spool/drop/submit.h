@@ -24,6 +24,10 @@ namespace bulkmail::spool {
 // envelope holds, it never has a line more than it has recipients: what can't stand in a line is written as "?".
 [[nodiscard]] std::string bsmtp_head(const Envelope& envelope);
 
+// A well-formed BSMTP head that begins with its MAIL line, with XDSN there: its writer is told of failures by mail. A null
+// sender can't be.
+[[nodiscard]] std::string asking_for_notices(std::string head);
+
 // A name unique on this host that sorts by time: "20261124T080054.123-<process hex>-<counter, 8 hex digits>".
 [[nodiscard]] std::string generate_id(Wall now, std::uint64_t process, std::uint64_t counter);
 

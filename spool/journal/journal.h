@@ -3,7 +3,7 @@
 //
 // `begin` ties a message number to its id, stamp, digest and dates; `outcome` says what became of which of
 // its recipients; `kept` repeats a state so that an older segment can go; `refused` is a drop that became no
-// message. Each record has a length and a CRC-32C; each commit, the records written and synced together,
+// message; `notice` is what its sender is told. Each record has a length and a CRC-32C; each commit, the records written and synced together,
 // opens with a `commit` record.
 //
 // How a bad place is judged: a commit begins only after the one before it was synced. So a good commit record
@@ -14,6 +14,7 @@
 #pragma once
 
 #include "spool/message.h"
+#include "spool/notice/policy.h"
 
 #include <cstdint>
 #include <string>
@@ -70,7 +71,20 @@ struct RefusedRecord {
   bool operator==(const RefusedRecord&) const = default;
 };
 
-using JournalRecord = std::variant<BeginRecord, OutcomeRecord, KeptRecord, RefusedRecord>;
+// A notice to the sender was decided on; again with `published`, and then maybe without the recipients, once its drop is
+// durable. In between it is written again after a crash, the same bytes under the same name.
+struct NoticeRecord {
+  std::uint64_t message = 0;
+  std::uint32_t serial = 0; // of this message's notices, from 1
+  NoticeKind kind = NoticeKind::failure;
+  bool published = false;
+  Wall time;
+  std::vector<std::uint32_t> recipients; // ascending
+
+  bool operator==(const NoticeRecord&) const = default;
+};
+
+using JournalRecord = std::variant<BeginRecord, OutcomeRecord, KeptRecord, RefusedRecord, NoticeRecord>;
 
 void encode(const JournalRecord& record, std::string& out); // appends the framed record
 void encode_commit(std::string& out);                       // appends the record that opens a commit

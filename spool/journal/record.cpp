@@ -96,7 +96,8 @@ std::optional<TlsInfo> read_tls(ByteReader& in) {
 void put_outcome(std::string& out, const Outcome& outcome) {
   out += static_cast<char>(outcome.action);
   out += static_cast<char>(outcome.source);
-  out += static_cast<char>((outcome.indeterminate ? 1 : 0) | (outcome.attempted ? 2 : 0));
+  out += static_cast<char>((outcome.indeterminate ? 1 : 0) | (outcome.attempted ? 2 : 0) |
+                           (outcome.dsn_taken_over ? 4 : 0));
   put_string(out, outcome.status);
   put_string(out, outcome.diagnostic_code);
   put_string(out, outcome.remote_mta);
@@ -119,6 +120,7 @@ Outcome read_outcome(ByteReader& in) {
   outcome.source = static_cast<Source>(source);
   outcome.indeterminate = (flags & 1) != 0;
   outcome.attempted = (flags & 2) != 0;
+  outcome.dsn_taken_over = (flags & 4) != 0;
   outcome.status = in.string();
   outcome.diagnostic_code = in.string();
   outcome.remote_mta = in.string();
@@ -224,6 +226,30 @@ RefusedRecord read_refused(ByteReader& in) {
   return record;
 }
 
+void put(std::string& out, const NoticeRecord& record) {
+  put_frame(out, RecordType::notice, [&] {
+    put_number(out, record.message);
+    put_number(out, record.serial);
+    out += static_cast<char>(record.kind);
+    out += record.published ? '\1' : '\0';
+    put_wall(out, record.time);
+    put_recipients(out, record.recipients);
+  });
+}
+
+NoticeRecord read_notice(ByteReader& in) {
+  NoticeRecord record;
+  record.message = in.number();
+  record.serial = static_cast<std::uint32_t>(in.number());
+  const auto kind = in.word<std::uint8_t>();
+  if (kind > static_cast<std::uint8_t>(NoticeKind::success)) in.fail();
+  record.kind = static_cast<NoticeKind>(kind);
+  record.published = in.word<std::uint8_t>() != 0;
+  record.time = read_wall(in);
+  record.recipients = read_recipients(in);
+  return record;
+}
+
 } // namespace
 
 void encode(const JournalRecord& record, std::string& out) {
@@ -259,6 +285,7 @@ std::optional<JournalRecord> decode_record(const Frame& frame) {
   case RecordType::outcome: return whole(read_outcome_record(in));
   case RecordType::kept: return whole(read_kept(in));
   case RecordType::refused: return whole(read_refused(in));
+  case RecordType::notice: return whole(read_notice(in));
   case RecordType::commit: break; // carries nothing; the segment's reader knows it
   }
   return std::nullopt;

@@ -12,7 +12,7 @@ namespace bulkmail::spool {
 // 0xFA never stands in UTF-8 text, so nothing a peer says can look like a record.
 constexpr char record_marker = static_cast<char>(0xFA);
 
-enum class RecordType : std::uint8_t { commit = 1, begin, outcome, kept, refused };
+enum class RecordType : std::uint8_t { commit = 1, begin, outcome, kept, refused, notice };
 
 struct Frame {
   RecordType type{};

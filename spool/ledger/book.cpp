@@ -57,13 +57,23 @@ Result<Recovered> Ledger::Book::recover(Wall now) {
   return recovered;
 }
 
-void Ledger::Book::adopt(Message& message, const RecoveredMessage& recovered, Wall now) {
+void Ledger::Book::adopt(Message& message, RecoveredMessage& recovered, Wall now) {
   Entry& entry = entries_.emplace(message.number(), Entry(message)).first->second;
   entry.has_status = recovered.has_status;
   entry.delay_told = message.counts().delayed != 0;
   append_state(message, pending().records);
+  if (!recovered.condemned) {
+    notices_.restore(message, std::move(recovered.notices), pending().number, now, config_->dsn);
+    notices_.append_records(message.number(), pending().records);
+  }
   touch(entry);
   entry.condemned = recovered.condemned;
+  if (notices_.waits(message.number())) {
+    if (message.final())
+      cut_notices(entry, {at_once, now});
+    else
+      rounds_.emplace_back(at_once, message.number());
+  }
   if (recovered.condemnation) {
     encode(*recovered.condemnation, pending().records);
   } else if (recovered.condemned) {
@@ -116,6 +126,7 @@ void Ledger::Book::settle(Message& message, std::span<const std::uint32_t> recip
   message.apply(events.recipients, events.outcome);
   events.attempts.reserve(events.recipients.size());
   for (const std::uint32_t index : events.recipients) events.attempts.push_back(message.attempts(index));
+  note_outcome(entry, events, now);
   pending().events.emplace_back(std::move(events));
   plan_status(entry, now);
 }
@@ -131,6 +142,7 @@ void Ledger::Book::condemn(Message& message, DropProblem problem, Now now) {
   Entry& entry = found->second;
   entry.condemned = std::move(problem);
   forget_status(entry);
+  notices_.forget(message.number()); // nobody knows what the message was
   refusal_event(message.number(), message.id(), message.facts().name, *entry.condemned, now.wall);
   touch(entry);
   commit_by(now.mono + config_->group_delay);

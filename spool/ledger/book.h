@@ -9,8 +9,10 @@
 #include "spool/ledger/commit.h"
 #include "spool/ledger/publication.h"
 #include "spool/ledger/segment_use.h"
+#include "spool/notice/owed.h"
 #include "spool/recovery.h"
 
+#include <deque>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -31,6 +33,10 @@ class Ledger::Book {
   [[nodiscard]] std::optional<Monotonic> deadline() const;
 
   [[nodiscard]] std::vector<std::uint64_t> take_closed() { return std::exchange(closed_, {}); }
+
+  [[nodiscard]] std::vector<std::string> take_dropped() { return std::exchange(dropped_, {}); }
+
+  [[nodiscard]] bool owes_notices() const { return !notices_.idle() || notices_leaving_; }
 
   [[nodiscard]] bool idle() const;
   void hurry();
@@ -68,7 +74,7 @@ class Ledger::Book {
 
   using Due = std::pair<Monotonic, std::uint64_t>; // when, which message's status
 
-  void adopt(Message& message, const RecoveredMessage& recovered, Wall now);
+  void adopt(Message& message, RecoveredMessage& recovered, Wall now);
 
   // The pending batch.
   Batch& pending() { return *pending_; }
@@ -90,6 +96,13 @@ class Ledger::Book {
   void plan_status(Entry& entry, Now now);
   void stage_due(Now now);
   void drop_stale_dues();
+
+  // Notices to senders (book_notices.cpp).
+  void note_outcome(Entry& entry, const OutcomeEvents& events, Now now);
+  void cut_notices(Entry& entry, Now now);
+  void cut_due_notices(Now now);
+  void drop_stale_rounds();
+  void finish_notices(const Publication& publication, Now now);
 
   // Publications.
   void publish_by(Monotonic when);
@@ -132,6 +145,11 @@ class Ledger::Book {
   std::optional<Monotonic> publish_due_;
   std::unique_ptr<Publication> failed_publication_;
   bool publish_running_ = false;
+
+  OwedNotices notices_;
+  std::deque<Due> rounds_;       // when what waits of a message is told of at the latest; ascending
+  bool notices_leaving_ = false; // some are in the publication under way
+  std::vector<std::string> dropped_;
 
   std::optional<Monotonic> last_finish_; // of a job
   std::optional<Monotonic> tidy_due_;

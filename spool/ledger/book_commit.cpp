@@ -34,6 +34,7 @@ void Ledger::Book::carry_oldest_segment() {
     members->pop_back();
     if (found == entries_.end() || found->second.leaving || found->second.condemned) continue;
     append_state(*found->second.message, pending().records);
+    notices_.append_records(found->first, pending().records);
     touch(found->second);
     pending().carried.push_back(found->first);
   }
@@ -109,6 +110,7 @@ void Ledger::Book::finish_commit(CommitJob& job, Now now) {
     publish_by(now.mono + config_->publish_delay);
   }
   if (staged_is_ready()) publish_by(now.mono);
+  if (notices_.any_cut(committed_)) publish_by(now.mono + config_->publish_delay);
 }
 
 } // namespace bulkmail::spool

@@ -36,6 +36,7 @@ std::unique_ptr<LedgerJob> Ledger::Book::next_job(Now now) {
   if (!tidy_due_) tidy_due_ = now.mono + first_tidy_delay;
   if (!last_finish_) last_finish_ = now.mono;
   stage_due(now);
+  cut_due_notices(now);
   if (auto job = next_commit(now)) return job;
   if (auto job = next_publication(now)) return job;
   return next_tidy(now);
@@ -59,6 +60,7 @@ void Ledger::Book::finish(std::unique_ptr<LedgerJob> job, Now now) {
     tidy_due_ = now.mono + tidy_interval;
   }
   drop_stale_dues();
+  drop_stale_rounds();
   judge_health();
   if (hurry_ && idle()) hurry_ = false;
 }
@@ -73,13 +75,14 @@ std::optional<Monotonic> Ledger::Book::deadline() const {
       keep_earlier(earliest, hurry_ ? at_once : *commit_due_);
   }
   if (!dues_.empty()) keep_earlier(earliest, dues_.front().first);
+  if (!rounds_.empty()) keep_earlier(earliest, rounds_.front().first);
   if (!tidy_running_) keep_earlier(earliest, tidy_due_);
   return earliest;
 }
 
 bool Ledger::Book::idle() const {
   return pending().empty() && !failed_batch_ && !commit_running_ && finals_.empty() && staged_.empty() &&
-         statuses_due_ == 0 && !failed_publication_ && !publish_running_;
+         statuses_due_ == 0 && notices_.idle() && !failed_publication_ && !publish_running_;
 }
 
 void Ledger::Book::hurry() {
@@ -87,6 +90,7 @@ void Ledger::Book::hurry() {
   hurry_ = true;
   for (auto& [number, entry] : entries_)
     if (entry.status_due) status_by(entry, at_once);
+  for (Due& round : rounds_) round.first = at_once;
 }
 
 void Ledger::Book::judge_health() {

@@ -136,9 +136,13 @@ std::unique_ptr<Publication> Ledger::Book::gather_publication(Now now) {
   }
   finals_.clear();
 
+  publication->notices = notices_.take_cut(committed_); // among them all of those that leave
+  notices_leaving_ = !publication->notices.empty();
+
   // What is removable now became so before the sync of this publication begins.
   publication->segments = segments_.take_removable();
-  publication->needs_sync = !publication->leaving.empty() || !publication->segments.empty();
+  publication->needs_sync =
+      !publication->notices.empty() || !publication->leaving.empty() || !publication->segments.empty();
   return publication;
 }
 
@@ -152,6 +156,7 @@ void Ledger::Book::finish_publication(PublishJob& job, Now now) {
     return;
   }
   for (const Publication::Leaving& leaving : job.publication->leaving) close(leaving);
+  finish_notices(*job.publication, now);
 }
 
 void Ledger::Book::close(const Publication::Leaving& leaving) {
@@ -159,6 +164,7 @@ void Ledger::Book::close(const Publication::Leaving& leaving) {
   for (const std::uint64_t segment : found->second.segments) segments_.unpin(segment);
   forget_status(found->second);
   entries_.erase(found);
+  notices_.forget(leaving.number);
   ids_.release(leaving.id);
   closed_.push_back(leaving.number);
 }

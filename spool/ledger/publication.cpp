@@ -1,6 +1,7 @@
 #include "spool/ledger/publication.h"
 
 #include "spool/journal/writer.h"
+#include "spool/notice/drop.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,7 @@ Attempted PublishJob::publish() {
   Publication& todo = *publication;
   for (; todo.statuses_written < todo.statuses.size(); ++todo.statuses_written)
     if (auto written = step(write_status(todo.statuses[todo.statuses_written])); !written) return written;
+  if (auto dropped = drop_notices(); !dropped) return dropped;
   if (todo.needs_sync && !todo.synced) {
     if (auto synced = sync_step(disk_.sync_all()); !synced) return synced;
     todo.synced = true;
@@ -31,6 +33,23 @@ Attempted PublishJob::publish() {
     const std::string path = segment_path(todo.segments[todo.segments_removed]);
     if (auto gone = step(unless_gone(disk_.remove(path))); !gone) return gone;
   }
+  return {};
+}
+
+Attempted PublishJob::drop_notices() {
+  Publication& todo = *publication;
+  if (todo.notices.empty()) return {};
+  const std::string& hostname = todo.config->reporting_mta;
+  for (; todo.notices_composed < todo.notices.size(); ++todo.notices_composed)
+    if (auto composed = step(compose_notice(disk_, todo.notices[todo.notices_composed], hostname)); !composed)
+      return composed;
+  if (!todo.notices_synced) {
+    if (auto synced = sync_step(disk_.sync_all()); !synced) return synced;
+    todo.notices_synced = true;
+  }
+  for (; todo.notices_published < todo.notices.size(); ++todo.notices_published)
+    if (auto published = step(publish_notice(disk_, todo.notices[todo.notices_published])); !published)
+      return published;
   return {};
 }
 

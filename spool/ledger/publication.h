@@ -1,10 +1,11 @@
-// One round of telling: status files by rename, one sync, then what is final leaves cur/ and what the journal no more
+// One round of telling: status files by rename, notices into new/, one sync, then what is final leaves cur/ and what the journal no more
 // needs is removed.
 #pragma once
 
 #include "spool/disk.h"
 #include "spool/failure.h"
 #include "spool/ledger.h"
+#include "spool/notice/notice.h"
 
 #include <cstdint>
 #include <memory>
@@ -28,12 +29,16 @@ struct Publication {
   };
 
   std::vector<Status> statuses;
+  std::vector<Notice> notices; // to senders, dropped into new/
   std::vector<Leaving> leaving;
   std::vector<std::uint64_t> segments; // to remove
   std::shared_ptr<const LedgerConfig> config;
   bool needs_sync = false; // before anything leaves or is removed
 
   std::size_t statuses_written = 0;
+  std::size_t notices_composed = 0;
+  bool notices_synced = false;
+  std::size_t notices_published = 0;
   bool synced = false;
   std::size_t left = 0;
   std::size_t segments_removed = 0;
@@ -52,6 +57,7 @@ class PublishJob final : public LedgerJob {
 
  private:
   [[nodiscard]] Attempted publish();
+  [[nodiscard]] Attempted drop_notices();
   [[nodiscard]] Result<void> write_status(const Publication::Status& status);
   [[nodiscard]] Result<void> take_out(const Publication::Leaving& leaving);
   Disk& disk_;

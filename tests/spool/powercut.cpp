@@ -1,4 +1,4 @@
-// Three messages with two recipients each on their whole way, stopped at every single change to the disk: by a crash of the
+// Three messages with two or three recipients each on their whole way, stopped at every single change to the disk: by a crash of the
 // program, and by a power cut with several of the states in which the machine may come up again.
 #include "tests/simulation/seeded_dice.h"
 #include "tests/spool/ledger_rig.h"
@@ -27,12 +27,16 @@ struct Witness {
 void prepare(MemoryDisk& disk) {
   LedgerRig rig(disk);
   rig.recover();
-  for (const std::string& id : ids)
-    disk.put("new/" + id, drop_for({"ann@" + id + ".example", "bob@" + id + ".example"}));
+  for (const std::string& id : ids) {
+    std::vector<std::string> recipients{"ann@" + id + ".example", "bob@" + id + ".example"};
+    if (id == "b") recipients.push_back("cy@b.example");
+    disk.put("new/" + id, drop_for(recipients));
+  }
   static_cast<void>(disk.sync_all());
 }
 
-// Claims all, relays the first recipients, delays the second of b, fails that of c; then everything to its end.
+// Claims all, relays the first recipients, delays the second of b and fails its third, fails that of c; then everything to
+// its end.
 void live(LedgerRig& rig, const std::function<void()>& after_each_step) {
   rig.recover();
   for (const std::string& id : ids) {
@@ -48,6 +52,7 @@ void live(LedgerRig& rig, const std::function<void()>& after_each_step) {
   for (const std::string& id : ids)
     if (rig.has(id)) rig.settle(id, {0}, relayed());
   if (rig.has("b")) rig.settle("b", {1}, delayed_until(rig.now.wall + 5min));
+  if (rig.has("b")) rig.settle("b", {2}, failed_for_good());
   work(2s);
   if (rig.has("c")) rig.settle("c", {1}, failed_for_good());
   if (rig.has("a")) rig.settle("a", {1}, relayed());
@@ -60,6 +65,8 @@ LedgerConfig small_segments() {
   LedgerConfig config = LedgerRig::standard();
   config.segment_size = 300; // so that segments come and go in this short life
   config.results_rotate = 1'200;
+  config.dsn = LedgerConfig::Dsn::on;
+  config.status_interval = 1s; // and notices of a message that goes on
   return config;
 }
 
@@ -133,8 +140,18 @@ void check_recovers(MemoryDisk& disk, const Witness& witness) {
     if (event["event"] == "relayed" || event["event"] == "failed")
       ++finals[{event["id"], event["final_recipient"]}];
   }
-  CHECK(finals.size() == 6);
+  CHECK(finals.size() == 7);
   for (const auto& [recipient, count] : finals) CHECK(count == 1);
+  // Senders were told of both failures, each in one notice.
+  std::map<std::string, int> told;
+  const auto dropped = *disk.list("new");
+  for (const std::string& name : dropped) {
+    const std::string notice = *disk.contents("new/" + name);
+    REQUIRE(parse_drop(notice));
+    for (const std::string address : {"cy@b.example", "bob@c.example"})
+      if (notice.find("Final-Recipient: rfc822; " + address) != notice.npos) ++told[address];
+  }
+  CHECK(told == std::map<std::string, int>{{"cy@b.example", 1}, {"bob@c.example", 1}});
   last.pass(70s);
   CHECK(disk.list("journal")->size() <= 1 + 1);
 }

@@ -130,3 +130,12 @@ TEST_CASE("what can't be an id can't be composed") {
   for (const char* id : {"", "../cur/x", "a/b", ".hidden", "news.tmp", "temp.1", "a b"})
     CHECK(Composition::begin(disk, id).error().code == EINVAL);
 }
+
+TEST_CASE("a head asks for notices once, behind its own parameters, unless its sender is null") {
+  CHECK(asking_for_notices("MAIL FROM:<a@x.example>\nDATA\n") == "MAIL FROM:<a@x.example> XDSN\nDATA\n");
+  CHECK(asking_for_notices("mail from:a@x.example RET=FULL\r\nDATA\r\n") ==
+        "mail from:a@x.example RET=FULL XDSN\r\nDATA\r\n");
+  for (const std::string head : {"MAIL FROM:<a@x.example> xdsn RET=FULL\nDATA\n", "MAIL FROM:<>\nDATA\n",
+                                 "MAIL FROM:\nDATA\n", "MAIL FROM:<a@x.example> BOGUS\n", "", "MAIL"})
+    CHECK(asking_for_notices(head) == head);
+}

@@ -55,7 +55,7 @@ TEST_CASE("a submitted message stands in new/ as BSMTP, and nothing is printed")
   CHECK(ran.errors.empty());
   CHECK(spool.fresh() == std::vector<std::string>{"news-1"});
   CHECK(spool.drop("news-1") ==
-        "MAIL FROM:<list@x.example>\r\nRCPT TO:<ann@d1.example>\r\nRCPT TO:<bob@d2.example>\r\n"
+        "MAIL FROM:<list@x.example> XDSN\r\nRCPT TO:<ann@d1.example>\r\nRCPT TO:<bob@d2.example>\r\n"
         "DATA\r\nSubject: x\r\n\r\n..dot\r\nlast\r\n.\r\n");
   CHECK(spool.names("spool/tmp").empty());
 }
@@ -152,7 +152,7 @@ TEST_CASE("addresses that look like options or lists are addresses") {
       spool.submit({"-f", "-f@x.example", "--id", "odd", "run", "--", "-b@d1.example", "--id", "[a,b]", ""})
           .exit == 0);
   CHECK(spool.drop("odd") ==
-        "MAIL FROM:<-f@x.example>\r\nRCPT TO:<run>\r\nRCPT TO:<-b@d1.example>\r\nRCPT TO:<--id>\r\n"
+        "MAIL FROM:<-f@x.example> XDSN\r\nRCPT TO:<run>\r\nRCPT TO:<-b@d1.example>\r\nRCPT TO:<--id>\r\n"
         "RCPT TO:<[a,b]>\r\nRCPT TO:<>\r\nDATA\r\n.\r\n");
 }
 
@@ -241,7 +241,7 @@ TEST_CASE("fifty megabytes stream through a little memory") {
         500'000 * 101 + std::string_view("MAIL FROM:<>\r\nRCPT TO:<b@d1.example>\r\nDATA\r\n.\r\n").size());
 }
 
-TEST_CASE("a batch of BSMTP becomes a drop for each transaction, byte for byte") {
+TEST_CASE("a batch of BSMTP becomes a drop for each transaction, byte for byte, and failures are told by mail") {
   const Spool spool;
   const std::string first =
       "MAIL FROM:<a@x.example> RET=HDRS\nRCPT TO:<b@d1.example> NOTIFY=NEVER\nDATA\nhi\n..\n.\n";
@@ -251,8 +251,10 @@ TEST_CASE("a batch of BSMTP becomes a drop for each transaction, byte for byte")
   REQUIRE(ran.exit == 0);
   const auto names = spool.fresh();
   REQUIRE(names.size() == 2);
-  CHECK(spool.drop(names[0]) == first);
-  CHECK(spool.drop(names[1]) == second);
+  std::string asking = first;
+  asking.insert(asking.find('\n'), " XDSN");
+  CHECK(spool.drop(names[0]) == asking);
+  CHECK(spool.drop(names[1]) == second); // a null sender can't be told
 }
 
 TEST_CASE("an empty batch is done") {
