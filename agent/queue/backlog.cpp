@@ -1,91 +1,64 @@
 #include "agent/queue/backlog.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bulkmail::agent {
 
-std::shared_ptr<Mail> Backlog::add(Consignment consignment, Domains& domains, Monotonic now,
-                                   List<Job>& ready) {
-  auto mail = std::make_shared<Mail>(std::move(consignment.facts));
-  mail->expires = consignment.expires;
-  mail->attempt_first = consignment.attempt_first;
-  mails_.emplace(mail->number, mail);
-  expiries_.set(*mail, consignment.until);
-
-  const auto facts = mail->facts.unpack();
-  const spool::Envelope& envelope = facts->envelope;
-  mail->one_by_one = envelope.one_by_one();
-  picked_.clear();
-  groups_.clear();
-  ++mark_;
-  const auto pick = [&](std::uint32_t recipient) {
-    DomainQueue& domain = domains.find_or_make(envelope.recipient(recipient).domain);
-    if (domain.mark != mark_) {
-      domain.mark = mark_;
-      domain.group = static_cast<std::uint32_t>(groups_.size());
-      groups_.push_back({&domain, 0});
-    }
-    ++groups_[domain.group].count;
-    picked_.push_back({recipient, domain.group});
-  };
-  if (consignment.recipients) {
-    for (const std::uint32_t recipient : *consignment.recipients) pick(recipient);
-  } else {
-    for (std::uint32_t i = 0; i < envelope.size(); ++i) pick(i);
-  }
+Ref<Mail> Backlog::add(Consignment& consignment, Domains& domains, Monotonic now,
+                       std::vector<Ref<Job>>& ready) {
+  const std::size_t all = consignment.facts.recipients();
+  const Ref<Mail> ref = mails.make(std::move(consignment.facts));
+  Mail& mail = mails[ref];
+  SortedRecipients& sorted = consignment.recipients;
+  mail.expires = consignment.expires;
+  mail.one_by_one = sorted.one_by_one;
+  mail.attempt_first = consignment.attempt_first;
+  mail.set_order(sorted.order);
+  by_number_.insert(hash_of(mail.facts.number()), ref);
+  expiries_.set(ref, consignment.until);
 
   std::vector<Known> known; // of each recipient; empty: nothing was restored
   if (!consignment.restored.empty()) {
-    known.assign(envelope.size(), {now, 0});
+    known.assign(all, {now, 0});
     for (const auto& restored : consignment.restored) {
-      if (restored.recipient < known.size())
+      if (restored.recipient < all)
         known[restored.recipient] = {std::max(restored.due, now), restored.attempts};
     }
   }
 
-  mail->unfinished = static_cast<std::uint32_t>(picked_.size());
-  mail->share_count = static_cast<std::uint32_t>(groups_.size());
-  mail->order = std::make_unique_for_overwrite<std::uint32_t[]>(picked_.size());
-  mail->shares = std::make_unique<Share[]>(groups_.size());
-
-  // A counting sort: each domain's recipients side by side, in the envelope's order.
-  std::uint32_t begin = 0;
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    Share& share = mail->shares[g];
-    share.mail = mail.get();
-    share.domain = groups_[g].domain;
-    share.unfinished = groups_[g].count;
-    if (share.domain->shares++ == 0) domains.wake(*share.domain);
-    groups_[g].count = begin; // from here on: where its next one goes
-    begin += share.unfinished;
+  Ref<Share> last;
+  for (auto& group : sorted.groups) {
+    DomainQueue& domain = domains.find_or_make(group);
+    if (domain.shares++ == 0) domains.wake(domain);
+    const Ref<Share> made = shares.make();
+    Share& share = shares[made];
+    share.mail = ref;
+    share.domain = domain.self;
+    share.unfinished = (group.end - group.begin) & 0x7fffffff;
+    (last ? shares[last].next_of_mail : mail.shares) = made;
+    last = made;
+    make_jobs(made, group.begin, group.end, known, now, ready);
   }
-  for (const Picked& picked : picked_) mail->order[groups_[picked.group].count++] = picked.recipient;
-
-  begin = 0;
-  for (std::uint32_t g = 0; g < mail->share_count; ++g) {
-    Share& share = mail->shares[g];
-    make_jobs(share, begin, begin + share.unfinished, known, now, ready);
-    begin += share.unfinished;
-  }
-  return mail;
+  return ref;
 }
 
-void Backlog::make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
-                        Monotonic now, List<Job>& ready) {
+void Backlog::make_jobs(Ref<Share> share, std::uint32_t begin, std::uint32_t end,
+                        std::span<const Known> known, Monotonic now, std::vector<Ref<Job>>& ready) {
   if (known.empty()) {
-    ready.push_back(jobs_.make(share, begin, end));
+    ready.push_back(jobs.make(Job{.links = {}, .share = share, .begin = begin, .end = end}));
     return;
   }
   // One job for all of whom the same is known.
-  std::uint32_t* order = share.mail->order.get();
+  std::uint32_t* order = mails[shares[share].mail].order();
   std::stable_sort(order + begin, order + end,
                    [&](std::uint32_t a, std::uint32_t b) { return known[a] < known[b]; });
   while (begin < end) {
     const Known& first = known[order[begin]];
     std::uint32_t next = begin + 1;
     while (next < end && known[order[next]] == first) ++next;
-    Job& job = jobs_.make(share, begin, next);
-    job.attempts = first.attempts;
+    const Ref<Job> job = jobs.make(Job{.links = {}, .share = share, .begin = begin, .end = next});
+    jobs[job].attempts = std::min(first.attempts, Job::most_attempts) & Job::most_attempts;
     if (first.due <= now) {
       ready.push_back(job);
     } else {
@@ -93,57 +66,55 @@ void Backlog::make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, st
     }
     begin = next;
   }
-  share.domain->file(share);
 }
 
-std::shared_ptr<Mail> Backlog::find(std::uint64_t message) const {
-  const auto at = mails_.find(message);
-  return at == mails_.end() ? nullptr : at->second;
+Ref<Mail> Backlog::find(std::uint64_t message) const {
+  return by_number_.find(hash_of(message),
+                         [&](Ref<Mail> ref) { return mails[ref].facts.number() == message; });
 }
 
-void Backlog::remove(Mail& mail) {
-  dues_.erase(mail);
-  expiries_.erase(mail);
-  mail.unlink();
-  mails_.erase(mail.number);
-}
-
-void Backlog::delay(Job& job, Monotonic due) {
-  Mail& mail = *job.share->mail;
-  const bool first = job.share->delayed.empty();
-  job.share->delayed.push_back(job);
-  if (first && job.share->ready.empty()) job.share->domain->file(*job.share);
-  mail.delayed.set(job, due);
-  dues_.set(mail, mail.delayed.top_key());
-}
-
-void Backlog::undelay(Job& job) {
-  Share& share = *job.share;
-  Mail& mail = *share.mail;
-  job.unlink();
-  if (share.delayed.empty() && share.ready.empty()) share.domain->file(share);
-  mail.delayed.erase(job);
-  if (mail.delayed.empty()) {
-    dues_.erase(mail);
-  } else {
-    dues_.set(mail, mail.delayed.top_key());
+void Backlog::remove(Ref<Mail> ref) {
+  expiries_.erase(ref);
+  by_number_.erase(hash_of(mails[ref].facts.number()), ref);
+  for (Ref<Share> share = mails[ref].shares; share;) {
+    shares.release(std::exchange(share, shares[share].next_of_mail));
   }
+  mails.release(ref);
 }
 
-Job* Backlog::due(Monotonic now) const {
-  if (dues_.empty() || dues_.top_key() > now) return nullptr;
-  return &dues_.top().delayed.top();
+Ref<Job> Backlog::split(Ref<Job> job, std::uint32_t count) {
+  const Ref<Job> part = jobs.make(jobs[job]);
+  Job& cut = jobs[part];
+  cut.links = {};
+  cut.due_place = 0;
+  cut.end = cut.begin + count;
+  jobs[job].begin += count;
+  return part;
+}
+
+void Backlog::delay(Ref<Job> job, Monotonic due) {
+  shares[jobs[job].share].delayed.push_back(jobs, job);
+  dues_.set(job, due);
+}
+
+void Backlog::undelay(Ref<Job> job) {
+  shares[jobs[job].share].delayed.remove(jobs, job);
+  dues_.erase(job);
+}
+
+Ref<Job> Backlog::due(Monotonic now) const {
+  return dues_.empty() || dues_.top_key() > now ? Ref<Job>{} : dues_.top();
 }
 
 std::optional<Monotonic> Backlog::next_due() const {
   return dues_.empty() ? std::nullopt : std::optional(dues_.top_key());
 }
 
-Mail* Backlog::take_expired(Monotonic now) {
-  if (expiries_.empty() || expiries_.top_key() > now) return nullptr;
-  Mail& mail = expiries_.top();
+Ref<Mail> Backlog::take_expired(Monotonic now) {
+  if (expiries_.empty() || expiries_.top_key() > now) return {};
+  const Ref<Mail> mail = expiries_.top();
   expiries_.erase(mail);
-  return &mail;
+  return mail;
 }
 
 std::optional<Monotonic> Backlog::next_expiry() const {

@@ -1,42 +1,47 @@
 // All messages in the queue: what of them is left to do, when it is due again and when their time is over.
 //
-// It sorts, splits and times; who is served is decided elsewhere.
+// It keeps, splits and times; who is served is decided elsewhere. What it keeps it names by Refs, into slabs that are open
+// to the scheduler.
 #pragma once
 
 #include "agent/queue/domains.h"
+#include "agent/queue/heap.h"
 #include "agent/queue/mail.h"
 #include "agent/queue/scheduler.h"
-#include "agent/queue/slab.h"
+#include "agent/queue/table.h"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace bulkmail::agent {
 
 class Backlog {
  public:
-  // Sorts the recipients by domain. Its jobs that are to wait are delayed already; those that are ready
-  // are in `ready`, for the caller to enqueue.
-  std::shared_ptr<Mail> add(Consignment consignment, Domains& domains, Monotonic now, List<Job>& ready);
-  [[nodiscard]] std::shared_ptr<Mail> find(std::uint64_t message) const;
-  void remove(Mail& mail); // twice does no harm; the caller, and attempts, may hold it for longer
+  Slab<Mail> mails;
+  Slab<Share> shares;
+  Slab<Job> jobs;
+  Slab<Parcel> parcels;
 
-  void release(Job& job) { jobs_.release(job); }
+  // Its jobs that are to wait are delayed already; those that are ready are in `ready`, for the caller to enqueue.
+  Ref<Mail> add(Consignment& consignment, Domains& domains, Monotonic now, std::vector<Ref<Job>>& ready);
+  [[nodiscard]] Ref<Mail> find(std::uint64_t message) const; // none: it is not, or no longer, in the queue
+  void remove(Ref<Mail> mail);                               // nothing of it is left
 
-  [[nodiscard]] Slab<Job>& jobs() { return jobs_; }
+  // Cuts the first `count` recipients off a job.
+  [[nodiscard]] Ref<Job> split(Ref<Job> job, std::uint32_t count);
 
-  void delay(Job& job, Monotonic due);
-  void undelay(Job& job);
+  void delay(Ref<Job> job, Monotonic due);
+  void undelay(Ref<Job> job);
   // The next delayed job, if it is due by then.
-  [[nodiscard]] Job* due(Monotonic now) const;
+  [[nodiscard]] Ref<Job> due(Monotonic now) const;
   [[nodiscard]] std::optional<Monotonic> next_due() const;
 
+  [[nodiscard]] Monotonic due_of(Ref<Job> delayed) const { return dues_.key(delayed); }
+
   // A message whose time is over; each comes once.
-  [[nodiscard]] Mail* take_expired(Monotonic now);
+  [[nodiscard]] Ref<Mail> take_expired(Monotonic now);
   [[nodiscard]] std::optional<Monotonic> next_expiry() const;
 
  private:
@@ -47,26 +52,11 @@ class Backlog {
     auto operator<=>(const Known&) const = default;
   };
 
-  void make_jobs(Share& share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
-                 Monotonic now, List<Job>& ready);
-  std::unordered_map<std::uint64_t, std::shared_ptr<Mail>> mails_; // by the message's number
-  Slab<Job> jobs_;
-  Heap<Mail, Monotonic, &Mail::due_place> dues_;
-  Heap<Mail, Monotonic, &Mail::expiry_place> expiries_;
-
-  // Scratch of add, kept so that a message of one recipient allocates next to nothing.
-  struct Picked {
-    std::uint32_t recipient, group;
-  };
-
-  struct Group {
-    DomainQueue* domain;
-    std::uint32_t count;
-  };
-
-  std::vector<Picked> picked_;
-  std::vector<Group> groups_;
-  std::uint64_t mark_ = 0;
+  void make_jobs(Ref<Share> share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
+                 Monotonic now, std::vector<Ref<Job>>& ready);
+  Table<Mail> by_number_;
+  SlabHeap<Job, Monotonic, &Job::due_place> dues_{PlaceInSlab<Job, &Job::due_place>{&jobs}};
+  SlabHeap<Mail, Monotonic, &Mail::expiry_place> expiries_{PlaceInSlab<Mail, &Mail::expiry_place>{&mails}};
 };
 
 } // namespace bulkmail::agent

@@ -1,56 +1,70 @@
 #include "agent/queue/domains.h"
 
+#include <functional>
 #include <utility>
 
 namespace bulkmail::agent {
 
-DomainQueue& Domains::make(std::string name) {
-  const auto [at, fresh] = by_name_.try_emplace(std::move(name));
-  at->second.name = &at->first;
-  return at->second;
+namespace {
+
+std::uint32_t hash_of_name(std::string_view name) { return hash_of(std::hash<std::string_view>{}(name)); }
+
+} // namespace
+
+DomainQueue* Domains::find(std::string_view canonical) {
+  const auto found = by_name_.find(hash_of_name(canonical),
+                                   [&](Ref<DomainQueue> ref) { return slab_[ref].name == canonical; });
+  return found ? &slab_[found] : nullptr;
 }
 
-DomainQueue& Domains::find_or_make(std::string_view text) {
-  // Nearly all addresses have their domain in canonical form already, and most domains are known.
-  if (DomainQueue* known = find(text)) return *known;
-  auto canonical = resolver::canonical_domain(text);
-  if (canonical) return make(std::move(*canonical));
-  DomainQueue& domain = make(std::string(text));
-  domain.hopeless = true;
-  domain.state = DomainQueue::State::unroutable;
-  domain.failure = std::make_shared<const resolver::RouteFailure>(resolver::RouteFailure{
-      .permanent = true, .status = "5.1.2", .text = std::move(canonical.error()), .until = Monotonic::max()});
+DomainQueue& Domains::find_or_make(SortedRecipients::Group& group) {
+  if (DomainQueue* known = find(group.domain)) return *known;
+  const Ref<DomainQueue> ref = slab_.make(std::move(group.domain));
+  DomainQueue& domain = slab_[ref];
+  domain.self = ref;
+  domain.hash = hash_of_name(domain.name);
+  by_name_.insert(domain.hash, ref);
+  if (!group.error.empty()) {
+    domain.hopeless = true;
+    domain.failure = std::make_shared<const resolver::RouteFailure>(
+        resolver::RouteFailure{.permanent = true,
+                               .status = "5.1.2", // RFC 3463: bad destination system address
+                               .text = std::move(group.error),
+                               .until = Monotonic::max()});
+  }
   return domain;
 }
 
-DomainQueue* Domains::find(std::string_view canonical) {
-  const auto at = by_name_.find(canonical);
-  return at == by_name_.end() ? nullptr : &at->second;
+void Domains::want(DomainQueue& domain) {
+  if (domain.question != DomainQueue::Question::none) return;
+  domain.question = DomainQueue::Question::wanted;
+  wanted_.push_back(domain);
 }
 
-void Domains::want(DomainQueue& domain) {
-  domain.unlink();
-  domain.state = DomainQueue::State::wanted;
-  wanted_.push_back(domain);
+void Domains::withdraw(DomainQueue& domain) {
+  if (domain.question != DomainQueue::Question::wanted) return;
+  domain.question = DomainQueue::Question::none;
+  domain.Link<OfQuestions>::unlink();
 }
 
 std::optional<std::string> Domains::next_wanted() {
   if (wanted_.empty()) return std::nullopt;
   DomainQueue& domain = wanted_.front();
-  domain.unlink();
-  domain.state = DomainQueue::State::asking;
-  return *domain.name;
+  domain.Link<OfQuestions>::unlink();
+  domain.question = DomainQueue::Question::asking;
+  return domain.name;
 }
 
 void Domains::rest(DomainQueue& domain) {
   domain.fresh_until = {};
+  domain.resting = true;
   resting_.push_back(domain);
   ++resting_count_;
 }
 
 void Domains::wake(DomainQueue& domain) {
-  if (!domain.linked()) return;
-  domain.unlink();
+  if (!std::exchange(domain.resting, false)) return;
+  domain.Link<>::unlink();
   --resting_count_;
 }
 
@@ -60,6 +74,9 @@ DomainQueue* Domains::overripe(Monotonic now) const {
   return resting_count_ > max_resting || !longest.usable(now) ? &longest : nullptr;
 }
 
-void Domains::erase(DomainQueue& domain) { by_name_.erase(by_name_.find(*domain.name)); }
+void Domains::erase(DomainQueue& domain) {
+  by_name_.erase(domain.hash, domain.self);
+  slab_.release(domain.self);
+}
 
 } // namespace bulkmail::agent

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace bulkmail::agent {
 
@@ -10,6 +11,14 @@ namespace {
 // How long a session may keep its place while Sites without any wait: long enough to be worth its set-up of
 // some round trips, short enough that ten Sites for each place wait for less than half a minute.
 constexpr std::chrono::seconds turn{2};
+
+// A first session has so long before it may have to give its place up: a lost packet or two (RFC 6298 §2: three seconds for
+// them), and time for a greeting.
+constexpr std::chrono::seconds first_patience{5};
+constexpr std::uint32_t most_doublings = 6; // 5 min 20 s, longer than RFC 5321 §4.5.3.2.1 asks for a greeting
+
+// New Sites that are tried for each one that was tried in vain before.
+constexpr std::uint32_t fresh_for_again = 3;
 
 } // namespace
 
@@ -22,42 +31,71 @@ void Places::update(Site& site) {
     active ? ++active_ : --active_;
   }
   if (active) {
-    holders_.set(site, ~site.held());
+    holders_.set(&site, ~site.held_places());
   } else {
-    holders_.erase(site);
+    holders_.erase(&site);
   }
   const std::uint32_t places = site.sessions() + site.promised;
   const bool hungry = !site.down && !site.wanting.empty() && places < site.window.size();
   const bool proven = site.window.proven();
   if (hungry && proven) {
-    hungry_.set(site, {places, site.turn});
+    hungry_.set(&site, {places, site.turn});
   } else {
-    hungry_.erase(site);
+    hungry_.erase(&site);
   }
   if (!hungry || proven) {
-    site.unlink();
+    unqueue(site);
   } else if (!site.linked()) {
-    unproven_.push_back(site);
+    queue(site, false);
   }
+}
+
+void Places::queue(Site& site, bool at_head) {
+  List<Site>& list = site.failures > 0 ? again_ : fresh_;
+  at_head ? list.push_front(site) : list.push_back(site);
+  ++queued_;
+}
+
+void Places::unqueue(Site& site) {
+  if (!site.linked()) return;
+  site.unlink();
+  --queued_;
 }
 
 void Places::forget(Site& site) {
   if (site.active) --active_;
   site.active = false;
-  hungry_.erase(site);
-  holders_.erase(site);
-  site.unlink();
+  hungry_.erase(&site);
+  holders_.erase(&site);
+  unqueue(site);
 }
 
-void Places::opened(Session& session) {
+void Places::opened(Session& session, Monotonic now) {
   ++total_;
   Site& site = *session.lane->site;
   site.turn = ++turns_;
   session.unproven_place = !site.window.proven();
-  if (session.unproven_place) ++unproven_places_;
+  if (!session.unproven_place) return;
+  ++unproven_places_;
+  fresh_served_ = site.failures > 0 ? 0 : fresh_served_ + 1;
+  patience_.set(&session, now + first_patience * (1 << std::min(site.failures, most_doublings)));
+}
+
+void Places::giving_up(Session& session) {
+  patience_.erase(&session);
+  session.giving_up = true;
+  ++giving_up_;
+}
+
+std::optional<Monotonic> Places::give_up_at() const {
+  if (patience_.empty() || queued_ <= giving_up_ || (room() && unproven_places_ < unproven_limit()))
+    return std::nullopt;
+  return patience_.top_key();
 }
 
 void Places::proven(Session& session) {
+  patience_.erase(&session);
+  if (std::exchange(session.giving_up, false)) --giving_up_;
   if (session.unproven_place) --unproven_places_;
   session.unproven_place = false;
 }
@@ -72,21 +110,26 @@ void Places::promise(Session& session, Site& to) {
 
 void Places::gone(Session& session) {
   --total_;
+  patience_.erase(&session);
+  if (session.giving_up) --giving_up_;
   if (session.unproven_place) --unproven_places_;
   if (Site* heir = session.promised_to) {
     --heir->promised;
     update(*heir);
     // It has waited its time already.
     if (heir->linked()) {
-      heir->unlink();
-      unproven_.push_front(*heir);
+      unqueue(*heir);
+      queue(*heir, true);
     }
   }
 }
 
 Site* Places::next() const {
-  if (!unproven_.empty() && unproven_places_ < std::max(limit_ / 2, 1U)) return &unproven_.front();
-  return hungry_.empty() ? nullptr : &hungry_.top();
+  if (queued_ > 0 && unproven_places_ < unproven_limit()) {
+    const bool again = fresh_.empty() || (!again_.empty() && fresh_served_ >= fresh_for_again);
+    return again ? &again_.front() : &fresh_.front();
+  }
+  return hungry_.empty() ? nullptr : hungry_.top();
 }
 
 std::uint32_t Places::fair_share() const { return std::max(limit_ / std::max(active_, 1U), 1U); }
@@ -100,7 +143,7 @@ Site* Places::to_give_way_to(const Session& session, Monotonic now) const {
   Site* other = next();
   if (room() || other == nullptr || other == &site) return nullptr;
   if (!lacks(*other)) return nullptr;
-  if (site.held() > fair_share()) return other;
+  if (site.held_places() > fair_share()) return other;
   return active_ > limit_ && now - session.opened >= turn ? other : nullptr;
 }
 

@@ -2,7 +2,12 @@
 //
 // A free place goes to a Site that has not answered yet, first come first served, as it takes but one; else
 // to the Site that holds the fewest, and among equals in turn. Sessions being opened to Sites that have not
-// answered may take half of the places, so that hosts which never answer cannot hold up the others.
+// answered may take half of the places, so that hosts which never answer cannot hold up the others. Nor each other: of
+// four such places one goes to a Site that was tried in vain before, the others to new ones while there are any; and while
+// Sites wait for one of those places, a session that has been opening for longer than its Site's patience gives up.
+// Patience starts at a few round trips and doubles with each failure, so that a host that is merely slow is reached in
+// the end. N Sites that have never answered, of which some never will, are all tried within N / (places / 2) times the
+// first patience.
 //
 // When no place is free, a session that has finished its transaction gives way if its Site holds more than its fair share
 // and another holds less. If no Site with work holds more, an idle one is closed instead, the longest idle first. Whatever
@@ -14,7 +19,9 @@
 #include "agent/queue/heap.h"
 #include "agent/queue/site.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace bulkmail::agent {
 
@@ -28,7 +35,8 @@ class Places {
   void forget(Site& site); // it is about to go
 
   // Sessions come and go. `promise` is for one that starts to close; `gone` is for every one in the end.
-  void opened(Session& session);
+  void opened(Session& session, Monotonic now);
+  void giving_up(Session& session);
   void proven(Session& session); // its Site has answered
   void promise(Session& session, Site& to);
   void gone(Session& session);
@@ -44,6 +52,11 @@ class Places {
   // The Site that this session, free after a transaction, has to give way to; null: it may go on.
   [[nodiscard]] Site* to_give_way_to(const Session& session, Monotonic now) const;
 
+  // Whose opening has lasted for longer than its Site's patience, and from when on its place is needed.
+  [[nodiscard]] Session* least_patience() const { return patience_.empty() ? nullptr : patience_.top(); }
+
+  [[nodiscard]] std::optional<Monotonic> give_up_at() const;
+
   [[nodiscard]] std::uint32_t total() const { return total_; }
 
  private:
@@ -54,6 +67,11 @@ class Places {
   };
 
   [[nodiscard]] std::uint32_t fair_share() const;
+
+  [[nodiscard]] std::uint32_t unproven_limit() const { return std::max(limit_ / 2, 1U); }
+
+  void queue(Site& site, bool at_head);
+  void unqueue(Site& site);
 
   [[nodiscard]] bool anyone_has_more() const {
     return !holders_.empty() && ~holders_.top_key() > fair_share();
@@ -66,7 +84,11 @@ class Places {
   std::uint32_t active_ = 0;          // Sites with work
   std::uint32_t unproven_places_ = 0; // opening to, or promised to, Sites that have not answered
   std::uint64_t turns_ = 0;
-  List<Site> unproven_;
+  std::uint32_t giving_up_ = 0;
+  List<Site> fresh_, again_;       // that have not answered yet: new ones, and those tried in vain
+  std::uint32_t queued_ = 0;       // in either
+  std::uint32_t fresh_served_ = 0; // in a row
+  Heap<Session, Monotonic, &Session::patience_place> patience_; // of sessions that open to such
   Heap<Site, Hunger, &Site::hungry_place> hungry_;
   Heap<Site, std::uint32_t, &Site::holder_place>
       holders_; // with work, by ~held: who holds the most comes first

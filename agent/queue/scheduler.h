@@ -1,14 +1,14 @@
 // Who is tried next, over which session, and when (docs/scheduling.md).
 //
-// Recipients are sorted by domain; a domain waits for its Route or stands in the Lane of its Site (same MX
-// set), where domains take turns, and within a domain messages take turns, one transaction each. A free place
-// in the Site's Window makes an Attempt. A queue holds (message, recipients) ranges, never bodies and never a
-// timer a recipient. An expired Route moves a domain out of its Lane in O(1). No Site can take sessions from
-// another while that one has less than its share.
+// Recipients come sorted by domain; a domain waits for its Route or feeds the Lane of its Site (same MX set), where
+// messages take turns by weight, and within a message its domains, one transaction each. A free place in the Site's Window
+// makes an Attempt. A queue holds (message, recipients) ranges, never bodies and never a timer a recipient. What waits for
+// a Site that is down costs one timer, whatever it is. No Site can take sessions from another while that one has less than
+// its share.
 //
 // It owns no clock, no socket and no outcome, and never calls its caller:
 //
-//   scheduler.add(message, now);
+//   scheduler.add(consignment, now);
 //   while (auto domain = scheduler.next_wanted()) resolver.want(*domain, now);
 //   on an answer:  scheduler.route_found(domain, answer, now);
 //   while (auto work = scheduler.next_work(now)) perform it: see Work;
@@ -17,6 +17,7 @@
 #pragma once
 
 #include "agent/queue/retry.h"
+#include "agent/queue/sorting.h"
 #include "agent/queue/window.h"
 #include "resolver/route.h"
 #include "spool/outcome.h"
@@ -40,6 +41,7 @@ struct SchedulerConfig {
   std::uint32_t connections_per_site = 20;
   std::uint32_t recipients_per_transaction = 100;
   std::chrono::milliseconds idle{10'000};
+  RetrySchedule schedule{{std::chrono::minutes{5}}}; // of Sites that cannot be reached
 };
 
 // One message to one Site, once.
@@ -48,9 +50,11 @@ struct Work {
     open,       // open session `session` along `route`, and use it for these recipients
     reuse,      // session `session` is idle and of the right Lane
     unroutable, // no session: `failure` is the answer for these recipients
-    site_down,  // no session: the Site could not be reached just now, `last_outcome` says how
-    expired,    // no session: their time is over (4.4.7)
-    close,      // quit `session`: idle for too long, or its place is needed; nothing to settle
+    site_down, // no session: the Site could not be reached just now, `last_outcome` says how; delayed until `due`
+    expired,   // no session: their time is over (4.4.7)
+    cancelled, // no session: somebody wants it so
+    close,     // quit `session`: idle for too long, or its place is needed; nothing to settle
+    give_up, // end the opening of `session` as if it had timed out: its place is needed; nothing to settle by itself
   } kind = Kind::open;
   AttemptId attempt = 0;
   SessionId session = 0;
@@ -62,6 +66,7 @@ struct Work {
   std::shared_ptr<const resolver::Route> route;       // open, reuse
   std::optional<resolver::RouteFailure> failure;      // unroutable
   std::shared_ptr<const spool::Outcome> last_outcome; // site_down
+  Monotonic due{};                                    // site_down: when the Site is tried next
 };
 
 // What became of one recipient of an attempt, as far as the queue is concerned.
@@ -87,11 +92,25 @@ struct Consignment {
   };
 
   spool::PackedFacts facts;
-  std::optional<std::vector<std::uint32_t>> recipients; // to be sent to; none: all
-  std::vector<Restored> restored;                       // some of them
+  SortedRecipients recipients;    // to be sent to; the malformed ones are the caller's
+  std::vector<Restored> restored; // some of them
   Wall expires{};
   Monotonic until{};          // the same moment: after it what is left comes back as `expired`
   bool attempt_first = false; // but not before one attempt, as after a restart
+};
+
+// A part of the queue, as people name it.
+struct Selector {
+  enum class Kind : std::uint8_t {
+    all,
+    message, // `number`
+    sender,  // `text`: "ann@example.org", "example.org", "*.example.org", "<>"
+    site,    // `text`: a Site's name, one of its hosts, or a recipient domain
+  } kind = Kind::all;
+  std::uint64_t number = 0;
+  std::string text;
+
+  bool operator==(const Selector&) const = default;
 };
 
 class Scheduler {
@@ -104,12 +123,13 @@ class Scheduler {
   [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
   void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
 
-  // Bounded work per call: call again until nothing comes. `paused`: only `expired`, `close` (the spool is
-  // full).
+  // Bounded work per call: call again until nothing comes. It may stop before there is nothing left to do, so that the
+  // loop has its turn: then wake_at is now. `paused`: only `expired`, `cancelled`, `close` (the spool is full).
   [[nodiscard]] std::optional<Work> next_work(Monotonic now);
   void pause(bool paused);
 
-  // Answers an attempt of any kind but close; one disposition a recipient, in Work's order.
+  // Answers an attempt; one disposition a recipient, in Work's order. What is delayed until its Site is tried next waits
+  // with the Site, and is ready as soon as that answers; what has a time of its own waits for that.
   void settle(AttemptId attempt, std::span<const Disposition> dispositions, Monotonic now);
 
   // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its
@@ -122,17 +142,24 @@ class Scheduler {
     closed,  // after QUIT, or a used session that the peer closed
     refused, // 421, or could not be opened, while it was the Site's turn: the Window shrinks
   };
-  // With `refused` and no other session of the Site established: the Site is down; what waits for it comes
-  // back as site_down with `outcome`, and it is not tried before the first of those is due again.
+  // With `refused` and no other session of the Site established: the Site is down. What waits for it comes back as
+  // site_down with `outcome`, once each time that it is tried in vain; the times are the schedule's.
   void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome,
                     Monotonic now);
 
+  // To be asked before such a session's attempt is settled: when its Site is tried next. Those recipients that the
+  // refusal was an answer for are delayed until then.
+  [[nodiscard]] Monotonic site_due(SessionId session, Monotonic now);
+
   [[nodiscard]] std::optional<Monotonic> wake_at(Monotonic now) const;
 
-  // Makes what waits due now: everything, one domain, or one message.
-  void flush(Monotonic now);
-  void flush_domain(const std::string& domain, Monotonic now);
-  void flush_message(std::uint64_t message, Monotonic now);
+  // By hand. A flush makes due what is delayed. What is held is neither ready nor due until it is released, but expires;
+  // the caller keeps the holds over a restart, and sets them before it adds. What is cancelled comes back as `cancelled`,
+  // and what of it is in an attempt does when it would have been put back.
+  void flush(const Selector& what, Monotonic now);
+  void hold(const Selector& what, Monotonic now);
+  void release(const Selector& what, Monotonic now);
+  void cancel(const Selector& what, Monotonic now);
   void set_config(SchedulerConfig config);
 
   // Of a message: when its next delayed recipient is due. None: nothing is delayed.
@@ -144,7 +171,7 @@ class Scheduler {
   struct SiteView {
     std::string site;
     std::vector<std::string> hosts;
-    std::uint64_t recipients = 0; // waiting in its Lanes, not delayed ones
+    std::uint64_t recipients = 0; // waiting for it, those that have a time of their own left out
     std::uint32_t sessions = 0, window = 0;
     std::optional<Monotonic> next_attempt; // while it is down
     std::string last_reply;
@@ -154,7 +181,7 @@ class Scheduler {
 
   struct Load {
     std::uint32_t sessions = 0, idle = 0;
-    std::uint64_t ready = 0, delayed = 0, resolving = 0, in_attempt = 0; // recipients
+    std::uint64_t ready = 0, delayed = 0, resolving = 0, held = 0, in_attempt = 0; // recipients
 
     bool operator==(const Load&) const = default;
   };

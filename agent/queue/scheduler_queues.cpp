@@ -2,147 +2,276 @@
 
 namespace bulkmail::agent {
 
-namespace {
+// ---- Counting
 
-// Delayed jobs that one call makes ready: so many that they cost little each, so few that the loop has its turn within a
-// millisecond.
-constexpr int due_chunk = 1000;
+// Where the recipients that wait in a domain's queue are counted.
+std::uint64_t& Scheduler::Impl::total(const DomainQueue& domain) {
+  switch (domain.wait) {
+  case DomainQueue::Wait::route: return resolving;
+  case DomainQueue::Wait::release: return held;
+  case DomainQueue::Wait::nothing:
+  case DomainQueue::Wait::answer:
+  case DomainQueue::Wait::turn: break;
+  }
+  return ready;
+}
 
-} // namespace
+// Recipients become or cease to be ready in a share.
+void Scheduler::Impl::count(const Share& share, std::uint64_t more, std::uint64_t less) {
+  if (share.parcel) {
+    sites.count(*sites.lane(backlog.parcels[share.parcel].lane).site, more, less);
+  } else if (share.links.linked()) {
+    DomainQueue& domain = domains[share.domain];
+    domain.recipients += more - less;
+    total(domain) += more - less;
+  } else {
+    held += more - less; // its message is
+  }
+}
 
-void Scheduler::Impl::enqueue(Job& job, bool at_head, Monotonic now) {
-  Mail& mail = *job.share->mail;
-  if (mail.over_for(job)) {
-    mail.expired.push_back(job);
-    ready += job.size();
-    if (!mail.linked()) over.push_back(mail);
+// ---- In
+
+void Scheduler::Impl::enqueue(Ref<Job> ref, Where where, Monotonic now) {
+  Job& job = backlog.jobs[ref];
+  Share& share = backlog.shares[job.share];
+  const Mail& mail = backlog.mails[share.mail];
+  if (mail.cancelled || share.cancelled) return leave_queue(ref, cancelled);
+  if (mail.over_for(job)) return leave_queue(ref, expired);
+
+  Site* site = share.parcel ? sites.lane(backlog.parcels[share.parcel].lane).site : nullptr;
+  // Those that were told of an outage stand behind those that were not.
+  const bool ahead = where == Where::front || (where == Where::back && site != nullptr && site->down);
+  job.step = where == Where::told ? domains[share.domain].lane->site->step : std::uint16_t{0};
+  const bool first = share.ready.empty();
+  ahead ? share.ready.push_front(backlog.jobs, ref) : share.ready.push_back(backlog.jobs, ref);
+  share.waiting += job.size();
+  if (first) return file(job.share, where, now);
+  count(share, job.size(), 0);
+  if (!ahead) return;
+  if (share.parcel) {
+    join(job.share, where); // it is there; but where in it may change
+  } else if (share.links.linked()) {
+    auto& waiting = domains[share.domain].waiting;
+    waiting.remove(backlog.shares, job.share);
+    waiting.push_front(backlog.shares, job.share);
+  }
+}
+
+// A share that has something ready goes where that waits.
+void Scheduler::Impl::file(Ref<Share> ref, Where where, Monotonic now) {
+  const Share& share = backlog.shares[ref];
+  if (backlog.mails[share.mail].held) {
+    held += share.waiting;
     return;
   }
-  DomainQueue& domain = *job.share->domain;
-  at_head ? domain.push_front(job) : domain.push_back(job);
-  count(domain, job.size(), 0);
+  const DomainQueue& domain = domains[share.domain];
+  const bool open = domain.wait == DomainQueue::Wait::nothing && !domain.held && domain.usable(now) &&
+                    !domain.one_turn_only(now);
+  if (open || where == Where::told) return join(ref, where);
+  wait(ref, where == Where::front, now);
+}
+
+// It waits with its domain for what that lacks.
+void Scheduler::Impl::wait(Ref<Share> ref, bool at_head, Monotonic now) {
+  const Share& share = backlog.shares[ref];
+  DomainQueue& domain = domains[share.domain];
+  at_head ? domain.waiting.push_front(backlog.shares, ref) : domain.waiting.push_back(backlog.shares, ref);
+  domain.recipients += share.waiting;
+  total(domain) += share.waiting;
   place(domain, now);
 }
 
-// Something waits in the domain: it waits for what it needs next.
+// What the shares in a domain's queue wait for now.
 void Scheduler::Impl::place(DomainQueue& domain, Monotonic now) {
-  using State = DomainQueue::State;
-  if (domain.linked() || domain.state == State::asking) return;
-  switch (domain.state) {
-  case State::unknown: domains.want(domain); break;
-  case State::unroutable: unroutable.push_back(domain); break;
-  case State::routed:
-    if (domain.usable(now)) {
-      std::exchange(domain.turn_kept, false) ? domain.lane->turns.push_front(domain)
-                                             : domain.lane->turns.push_back(domain);
-      sites.refresh(*domain.lane);
-    } else {
-      ask(domain);
-    }
-    break;
-  case State::wanted:
-  case State::asking: break;
+  using Wait = DomainQueue::Wait;
+  Wait wait = Wait::nothing;
+  if (!domain.waiting.empty()) {
+    wait = domain.held          ? Wait::release
+           : domain.failure     ? Wait::answer
+           : domain.usable(now) ? Wait::turn
+                                : Wait::route;
+  }
+  if (domain.waiting.empty() && !domain.hopeless) domain.failure.reset(); // it may live when more comes
+  if (wait == Wait::route) {
+    domains.want(domain);
+  } else {
+    domains.withdraw(domain);
+  }
+  if (wait != domain.wait) {
+    total(domain) -= domain.recipients;
+    domain.wait = wait;
+    total(domain) += domain.recipients;
+  }
+  List<DomainQueue>* list = wait == Wait::answer                       ? &unroutable
+                            : wait == Wait::turn && !domain.one_is_out ? &entering
+                                                                       : nullptr;
+  domain.Link<>::unlink();
+  if (list != nullptr) list->push_back(domain);
+}
+
+// ---- Out
+
+// A share leaves where it waits.
+void Scheduler::Impl::leave(Ref<Share> ref, Monotonic now) {
+  Share& share = backlog.shares[ref];
+  count(share, 0, share.waiting);
+  DomainQueue& domain = domains[share.domain];
+  if (share.parcel) {
+    part(ref);
+    if (std::exchange(domain.one_is_out, false)) place(domain, now);
+  } else if (share.links.linked()) {
+    domain.waiting.remove(backlog.shares, ref);
+    place(domain, now);
   }
 }
 
-// Its route is too old: O(1), however much waits in it.
-void Scheduler::Impl::ask(DomainQueue& domain) {
-  count(domain, 0, domain.waiting);
-  leave_lane(domain);
-  domains.want(domain);
-  count(domain, domain.waiting, 0);
+// A ready job leaves its share.
+void Scheduler::Impl::withdraw(Ref<Job> ref, Monotonic now) {
+  const Job& job = backlog.jobs[ref];
+  Share& share = backlog.shares[job.share];
+  share.ready.remove(backlog.jobs, ref);
+  if (share.ready.empty()) {
+    leave(job.share, now);
+  } else {
+    count(share, 0, job.size());
+  }
+  share.waiting -= job.size();
 }
 
-void Scheduler::Impl::leave_lane(DomainQueue& domain) {
-  domain.unlink();
+void Scheduler::Impl::lose_route(DomainQueue& domain) {
   domain.route.reset();
   if (Lane* lane = std::exchange(domain.lane, nullptr)) sites.leave(*lane);
 }
 
-// A ready job leaves its queue.
-void Scheduler::Impl::withdraw(Job& job) {
-  DomainQueue& domain = *job.share->domain;
-  count(domain, 0, job.size());
-  domain.remove(job);
-  if (domain.waiting > 0) return;
-  domain.unlink();
-  if (domain.state == DomainQueue::State::wanted) domain.state = DomainQueue::State::unknown;
-  if (domain.state == DomainQueue::State::unroutable && !domain.hopeless)
-    domain.state = DomainQueue::State::unknown;
-  if (domain.lane != nullptr) sites.refresh(*domain.lane);
-}
-
-// Recipients are final. A domain that nothing needs any more rests, or goes.
-void Scheduler::Impl::finish(Share& share, std::uint32_t recipients) {
-  share.mail->unfinished -= recipients;
-  share.unfinished -= recipients;
+// Recipients are final. A domain that nothing needs any more rests, or goes; so does a message.
+void Scheduler::Impl::finish(Ref<Share> ref, std::uint32_t recipients) {
+  Share& share = backlog.shares[ref];
+  const Ref<Mail> of = share.mail;
+  Mail& mail = backlog.mails[of];
+  mail.unfinished -= recipients;
+  share.unfinished = (share.unfinished - recipients) & 0x7fffffff;
   if (share.unfinished > 0) return;
-  share.unlink();
-  DomainQueue& domain = *std::exchange(share.domain, nullptr);
-  if (share.mail->unfinished == 0) backlog.remove(*share.mail); // its last attempt may hold it for longer
-  if (--domain.shares > 0 || domain.state == DomainQueue::State::asking) return;
-  if (domain.state == DomainQueue::State::routed) {
-    domains.rest(domain);
-  } else {
-    domain.unlink();
-    domains.erase(domain);
+  DomainQueue& domain = domains[std::exchange(share.domain, {})];
+  if (--domain.shares == 0 && domain.question != DomainQueue::Question::asking) {
+    if (domain.lane != nullptr) {
+      domains.rest(domain);
+    } else {
+      domain.Link<>::unlink();
+      domains.withdraw(domain);
+      domains.erase(domain);
+    }
   }
+  if (mail.unfinished > 0) return;
+  if (expiring == of) expiring = {};
+  for (Sweep& sweep : sweeps) {
+    if (sweep.mail != of) continue;
+    sweep.mail = sweep.what.kind == Selector::Kind::message ? Ref<Mail>{} : backlog.mails.after(of);
+    sweep.share = {};
+  }
+  backlog.remove(of);
 }
 
 // A job that is in no queue, and whose recipients are final.
-void Scheduler::Impl::drop(Job& job) {
-  Share& share = *job.share;
-  const std::uint32_t recipients = job.size();
-  backlog.release(job);
+void Scheduler::Impl::drop(Ref<Job> ref) {
+  const Ref<Share> share = backlog.jobs[ref].share;
+  const std::uint32_t recipients = backlog.jobs[ref].size();
+  backlog.jobs.release(ref);
   finish(share, recipients);
 }
 
-void Scheduler::Impl::expire(Mail& mail) {
-  mail.over = true;
-  const auto move = [&](List<Job>& jobs, auto take_out) {
-    for (Job* job = jobs.first(); job != nullptr;) {
-      Job* after = jobs.after(*job);
-      if (mail.over_for(*job)) {
-        take_out(*job);
-        mail.expired.push_back(*job);
-        ready += job->size();
-      }
-      job = after;
-    }
-  };
-  for (Share& share : mail.all_shares()) {
-    move(share.ready, [&](Job& job) { withdraw(job); });
-    move(share.delayed, [&](Job& job) {
-      backlog.undelay(job);
-      delayed -= job.size();
-    });
-  }
-  if (!mail.expired.empty()) over.push_back(mail);
+// A job that is in no queue is to be answered as expired or cancelled.
+void Scheduler::Impl::leave_queue(Ref<Job> ref, Ring<Job>& leaving) {
+  leaving.push_back(backlog.jobs, ref);
+  ready += backlog.jobs[ref].size();
 }
 
-// Brings the queues up to date. True: there is more to do.
-bool Scheduler::Impl::advance(Monotonic now) {
-  while (Mail* mail = backlog.take_expired(now)) expire(*mail);
+void Scheduler::Impl::make_due(Ref<Job> ref, Monotonic now) {
+  backlog.undelay(ref);
+  delayed -= backlog.jobs[ref].size();
+  enqueue(ref, Where::back, now);
+}
+
+// ---- As time goes by
+
+// Messages whose time is over, one after the other.
+void Scheduler::Impl::expire(Monotonic now) {
+  for (;;) {
+    if (!expiring) {
+      expiring = backlog.take_expired(now);
+      if (!expiring) return;
+      backlog.mails[expiring].over = true;
+      expiring_share = backlog.mails[expiring].shares;
+    }
+    const Mail& mail = backlog.mails[expiring];
+    const auto move = [&](const Ring<Job>& jobs, auto take_out) {
+      for (Ref<Job> job = jobs.first(); job;) {
+        const Ref<Job> after = jobs.after(backlog.jobs, job);
+        if (mail.over_for(backlog.jobs[job])) {
+          if (!spend()) return false;
+          take_out(job);
+          leave_queue(job, expired);
+        }
+        job = after;
+      }
+      return true;
+    };
+    while (expiring_share) {
+      Share& share = backlog.shares[expiring_share];
+      if (!spend() || !move(share.ready, [&](Ref<Job> job) { withdraw(job, now); }) ||
+          !move(share.delayed, [&](Ref<Job> job) {
+            backlog.undelay(job);
+            delayed -= backlog.jobs[job].size();
+          }))
+        return;
+      expiring_share = share.next_of_mail;
+    }
+    expiring = {};
+  }
+}
+
+// Shares whose domain lacks nothing any more go on into its lane.
+void Scheduler::Impl::enter(Monotonic now) {
+  while (DomainQueue* domain = entering.first()) {
+    if (!domain->usable(now)) {
+      place(*domain, now);
+      continue;
+    }
+    if (!spend()) return;
+    const Ref<Share> share = domain->waiting.first();
+    // A route that is good for one turn lets one in, which may have waited for that turn before.
+    const bool one = domain->one_turn_only(now);
+    domain->one_is_out = one;
+    const bool kept = std::exchange(domain->turn_kept, false);
+    leave(share, now);
+    if (backlog.mails[backlog.shares[share].mail].held) {
+      domain->one_is_out = false;
+      held += backlog.shares[share].waiting;
+    } else {
+      join(share, kept ? Where::front : Where::back);
+    }
+  }
+}
+
+// Brings the queues up to date, as far as the budget goes.
+void Scheduler::Impl::advance(Monotonic now) {
+  expire(now);
   sites.end_holds(now);
   sites.sweep();
   while (DomainQueue* domain = domains.overripe(now)) {
+    if (!spend()) return;
     domains.wake(*domain);
-    leave_lane(*domain);
+    lose_route(*domain);
+    if (domain->question == DomainQueue::Question::asking) continue; // its answer finds nobody, and erases it
+    domains.withdraw(*domain);
     domains.erase(*domain);
   }
-  if (paused) return false;
-  for (int i = 0; i < due_chunk; ++i) {
-    Job* job = backlog.due(now);
-    if (job == nullptr) return false;
-    make_due(*job, now);
+  sweep(now);
+  if (paused) return;
+  enter(now);
+  while (const Ref<Job> job = backlog.due(now)) {
+    if (!spend()) return;
+    make_due(job, now);
   }
-  return true;
-}
-
-void Scheduler::Impl::make_due(Job& job, Monotonic now) {
-  backlog.undelay(job);
-  delayed -= job.size();
-  enqueue(job, false, now);
 }
 
 } // namespace bulkmail::agent

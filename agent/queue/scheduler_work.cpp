@@ -1,5 +1,7 @@
 #include "agent/queue/scheduler_impl.h"
 
+#include <algorithm>
+
 namespace bulkmail::agent {
 
 namespace {
@@ -9,57 +11,82 @@ constexpr std::uint32_t answer_chunk = 1000;
 
 } // namespace
 
-Work Scheduler::Impl::begin(Work::Kind kind, const std::shared_ptr<Mail>& mail, Attempt*& attempt) {
-  Work work;
+Ref<Scheduler::Impl::Attempt> Scheduler::Impl::begin(Work& work, Work::Kind kind, Ref<Mail> of) {
+  const Mail& mail = backlog.mails[of];
+  const Ref<Attempt> ref = attempts.make();
   work.kind = kind;
-  work.attempt = ++last_attempt;
-  work.message = mail->number;
-  work.facts = mail->facts.unpack();
-  work.expires = mail->expires;
-  attempt = &attempts[work.attempt];
-  attempt->mail = mail;
-  return work;
+  // The number tells a late answer from one to a later attempt in the same place.
+  work.attempt = static_cast<std::uint64_t>(++last_serial) << 32 | ref.at;
+  work.message = mail.facts.number();
+  work.facts = mail.facts.unpack();
+  work.expires = mail.expires;
+  Attempt& attempt = attempts[ref];
+  attempt.id = work.attempt;
+  attempt.kind = kind;
+  attempt.mail = of;
+  return ref;
 }
 
 void Scheduler::Impl::fill(Work& work, Attempt& attempt) {
   work.recipients.reserve(attempt.count);
   work.attempts.reserve(attempt.count);
-  const std::uint32_t* order = attempt.mail->order.get();
-  for (Job* job = attempt.jobs.first(); job != nullptr; job = attempt.jobs.after(*job)) {
-    work.recipients.insert(work.recipients.end(), order + job->begin, order + job->end);
-    work.attempts.insert(work.attempts.end(), job->size(), job->attempts);
+  const std::uint32_t* order = backlog.mails[attempt.mail].order();
+  for (Ref<Job> ref = attempt.jobs.first(); ref; ref = attempt.jobs.after(backlog.jobs, ref)) {
+    const Job& job = backlog.jobs[ref];
+    work.recipients.insert(work.recipients.end(), order + job.begin, order + job.end);
+    work.attempts.insert(work.attempts.end(), job.size(), job.attempts);
   }
   in_attempt += attempt.count;
 }
 
-// One turn of a domain: up to `limit` recipients of one message. Domain and message go to the back of their
-// queues.
-Work Scheduler::Impl::take(Work::Kind kind, DomainQueue& domain, std::uint32_t limit) {
-  Attempt* attempt = nullptr;
-  Work work = begin(kind, domain.turns.front().mail->shared_from_this(), attempt);
-  attempt->count = domain.take(limit, backlog.jobs(), attempt->jobs);
-  count(domain, 0, attempt->count);
-  fill(work, *attempt);
-  domain.unlink();
-  if (domain.lane == nullptr) {
-    if (domain.waiting > 0) unroutable.push_back(domain);
-    return work;
+// Up to `limit` ready recipients of a share go into an attempt. Those that were told of an outage are not told twice.
+void Scheduler::Impl::take_jobs(Ref<Share> from, std::uint32_t limit, Attempt& attempt, Monotonic now) {
+  Share& share = backlog.shares[from];
+  const std::uint32_t before = attempt.count;
+  while (attempt.count < limit && !share.ready.empty()) {
+    Ref<Job> ref = share.ready.first();
+    const Job& job = backlog.jobs[ref];
+    if (attempt.kind == Work::Kind::site_down && job.step == attempt.site->step) break;
+    const std::uint32_t room = limit - attempt.count;
+    if (job.size() <= room) {
+      share.ready.remove(backlog.jobs, ref);
+    } else {
+      ref = backlog.split(ref, room);
+    }
+    attempt.jobs.push_back(backlog.jobs, ref);
+    attempt.count += backlog.jobs[ref].size();
   }
-  attempt->site = domain.lane->site;
-  sites.begin_attempt(*attempt->site);
-  if (domain.waiting > 0) domain.lane->turns.push_back(domain);
-  sites.refresh(*domain.lane);
-  return work;
+  const std::uint32_t taken = attempt.count - before;
+  if (share.ready.empty()) {
+    leave(from, now);
+  } else {
+    count(share, 0, taken);
+  }
+  share.waiting -= taken;
 }
 
-// Whose turn it is in a lane. Those whose routes have expired leave it.
-DomainQueue* Scheduler::Impl::next_domain(Lane& lane, Monotonic now) {
-  while (DomainQueue* domain = lane.turns.first()) {
-    if (domain->usable(now)) return domain;
-    ask(*domain);
-    domain->turn_kept = true;
-  }
-  return nullptr;
+// A transaction over a session, with as many recipients of the share as may go together.
+Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Session& session, Monotonic now) {
+  Work work;
+  const Share& share = backlog.shares[ref];
+  DomainQueue& domain = domains[share.domain];
+  Attempt& attempt = attempts[begin(work, kind, share.mail)];
+  attempt.site = lane.site;
+  attempt.session = work.session = session.id;
+  work.route = domain.route;
+  sites.begin_attempt(*lane.site);
+  const bool alone = backlog.mails[share.mail].one_by_one;
+  const std::uint32_t limit = alone ? 1 : std::max(config.recipients_per_transaction, 1U);
+  const Ref<Parcel> at = share.parcel;
+  const bool last_share = share.links.next == ref;
+  take_jobs(ref, limit, attempt, now);
+  if (share.parcel) backlog.parcels[at].shares.rotate(backlog.shares);
+  if (share.parcel || !last_share) charge(at, attempt.count);
+  domain.fresh_until = {};
+  if (std::exchange(domain.one_is_out, false)) place(domain, now);
+  fill(work, attempt);
+  sites.refresh(lane);
+  return work;
 }
 
 Work Scheduler::Impl::close(Session& session, Site* for_other) {
@@ -70,59 +97,84 @@ Work Scheduler::Impl::close(Session& session, Site* for_other) {
   return work;
 }
 
+// Recipients of one message that are to be answered without having been tried.
+Work Scheduler::Impl::leaving(Work::Kind kind, Ring<Job>& jobs) {
+  Work work;
+  const Ref<Mail> mail = backlog.shares[backlog.jobs[jobs.first()].share].mail;
+  Attempt& attempt = attempts[begin(work, kind, mail)];
+  while (attempt.count < answer_chunk && !jobs.empty()) {
+    Ref<Job> ref = jobs.first();
+    if (backlog.shares[backlog.jobs[ref].share].mail != mail) break;
+    const std::uint32_t room = answer_chunk - attempt.count;
+    if (backlog.jobs[ref].size() > room) {
+      ref = backlog.split(ref, room);
+    } else {
+      jobs.remove(backlog.jobs, ref);
+    }
+    attempt.jobs.push_back(backlog.jobs, ref);
+    attempt.count += backlog.jobs[ref].size();
+  }
+  ready -= attempt.count;
+  fill(work, attempt);
+  return work;
+}
+
 std::optional<Work> Scheduler::Impl::next(Monotonic now) {
-  if (auto work = next_expired()) return work;
+  if (!cancelled.empty()) return leaving(Work::Kind::cancelled, cancelled);
+  if (!expired.empty()) return leaving(Work::Kind::expired, expired);
   if (Session* session = sites.too_idle(now)) return close(*session, nullptr);
   if (paused) return std::nullopt;
-  if (auto work = next_unroutable()) return work;
+  if (auto work = next_unroutable(now)) return work;
   if (auto work = next_site_down(now)) return work;
   if (auto work = next_reuse(now)) return work;
   if (auto work = next_open(now)) return work;
   if (Session* session = sites.to_yield(now)) return close(*session, sites.places().next());
+  if (Session* session = sites.to_give_up(now)) {
+    sites.give_up(*session);
+    Work work;
+    work.kind = Work::Kind::give_up;
+    work.session = session->id;
+    return work;
+  }
   return std::nullopt;
 }
 
-std::optional<Work> Scheduler::Impl::next_expired() {
-  Mail* mail = over.first();
-  if (mail == nullptr) return std::nullopt;
-  Attempt* attempt = nullptr;
-  Work work = begin(Work::Kind::expired, mail->shared_from_this(), attempt);
-  while (attempt->count < answer_chunk && !mail->expired.empty()) {
-    Job* job = &mail->expired.front();
-    const std::uint32_t room = answer_chunk - attempt->count;
-    if (job->size() > room) {
-      job = &split(*job, room, backlog.jobs());
-    } else {
-      job->unlink();
+std::optional<Work> Scheduler::Impl::next_unroutable(Monotonic now) {
+  while (DomainQueue* domain = unroutable.first()) {
+    if (!spend()) return std::nullopt;
+    const Ref<Share> ref = domain->waiting.first();
+    const Share& share = backlog.shares[ref];
+    if (backlog.mails[share.mail].held) {
+      leave(ref, now);
+      held += share.waiting;
+      continue;
     }
-    attempt->jobs.push_back(*job);
-    attempt->count += job->size();
+    Work work;
+    Attempt& attempt = attempts[begin(work, Work::Kind::unroutable, share.mail)];
+    work.failure = *domain->failure;
+    take_jobs(ref, answer_chunk, attempt, now);
+    fill(work, attempt);
+    return work;
   }
-  if (mail->expired.empty()) mail->unlink();
-  ready -= attempt->count;
-  fill(work, *attempt);
-  return work;
-}
-
-std::optional<Work> Scheduler::Impl::next_unroutable() {
-  DomainQueue* domain = unroutable.first();
-  if (domain == nullptr) return std::nullopt;
-  Work work = take(Work::Kind::unroutable, *domain, answer_chunk);
-  work.failure = *domain->failure;
-  if (domain->waiting == 0 && !domain->hopeless) {
-    domain->state = DomainQueue::State::unknown; // asked again for what comes later
-    domain->failure.reset();
-  }
-  return work;
+  return std::nullopt;
 }
 
 std::optional<Work> Scheduler::Impl::next_site_down(Monotonic now) {
   while (Lane* lane = sites.down()) {
-    DomainQueue* domain = next_domain(*lane, now);
-    if (domain == nullptr) continue;
-    auto outcome = lane->site->last_outcome;
-    Work work = take(Work::Kind::site_down, *domain, answer_chunk);
-    work.last_outcome = std::move(outcome);
+    const Ref<Share> ref = next_share(*lane, now);
+    if (!ref) {
+      if (budget <= 0) return std::nullopt;
+      continue;
+    }
+    Work work;
+    Site& site = *lane->site;
+    Attempt& attempt = attempts[begin(work, Work::Kind::site_down, backlog.shares[ref].mail)];
+    attempt.site = &site;
+    sites.begin_attempt(site);
+    work.last_outcome = site.last_outcome;
+    work.due = site.hold_until;
+    take_jobs(ref, answer_chunk, attempt, now);
+    fill(work, attempt);
     return work;
   }
   return std::nullopt;
@@ -130,31 +182,28 @@ std::optional<Work> Scheduler::Impl::next_site_down(Monotonic now) {
 
 std::optional<Work> Scheduler::Impl::next_reuse(Monotonic now) {
   while (Lane* lane = sites.servable()) {
-    DomainQueue* domain = next_domain(*lane, now);
-    if (domain == nullptr) continue;
+    const Ref<Share> ref = next_share(*lane, now);
+    if (!ref) {
+      if (budget <= 0) return std::nullopt;
+      continue;
+    }
     Session& session = lane->idle.back(); // the last used, so that those too many grow idle
     if (sites.too_many(session)) return close(session, nullptr);
     if (Site* other = sites.places().to_give_way_to(session, now)) return close(session, other);
     sites.start(session);
-    auto route = domain->route;
-    Work work = take(Work::Kind::reuse, *domain, transaction_limit(*domain));
-    work.session = attempts[work.attempt].session = session.id;
-    work.route = std::move(route);
-    return work;
+    return transact(Work::Kind::reuse, *lane, ref, session, now);
   }
   return std::nullopt;
 }
 
 std::optional<Work> Scheduler::Impl::next_open(Monotonic now) {
   while (Lane* lane = sites.to_open()) {
-    DomainQueue* domain = next_domain(*lane, now);
-    if (domain == nullptr) continue;
-    Session& session = sites.open(*lane, now);
-    auto route = domain->route;
-    Work work = take(Work::Kind::open, *domain, transaction_limit(*domain));
-    work.session = attempts[work.attempt].session = session.id;
-    work.route = std::move(route);
-    return work;
+    const Ref<Share> ref = next_share(*lane, now);
+    if (!ref) {
+      if (budget <= 0) return std::nullopt;
+      continue;
+    }
+    return transact(Work::Kind::open, *lane, ref, sites.open(*lane, now), now);
   }
   return std::nullopt;
 }

@@ -6,12 +6,12 @@
 #include "agent/queue/scheduler.h"
 #include "agent/queue/window.h"
 
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bulkmail::agent {
@@ -29,11 +29,12 @@ struct Session : Link<OfLane>, Link<OfAll> {
   enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
   Monotonic opened;
   Monotonic idle_since{};
-  std::optional<Monotonic> retry_at; // when the recipients of its last attempt are due again
-  bool answered = false;             // its last attempt had a final answer
-  Site* promised_to = nullptr;       // closing so that this one can open another
+  bool answered = false;       // its last attempt had a final answer
+  Site* promised_to = nullptr; // closing so that this one can open another
   bool unproven_place =
-      false; // it, or that which it makes room for, opens to a Site that has not answered yet
+      false;              // it, or that which it makes room for, opens to a Site that has not answered yet
+  bool giving_up = false; // was told to
+  std::uint32_t patience_place = 0; // among those that open to Sites that have not answered yet
 };
 
 // Sessions may be shared only by mail that agrees in all of this. So far it is the Site alone that can
@@ -52,8 +53,10 @@ struct Lane : Link<> {
   explicit Lane(Site& of) : site(&of) {}
 
   Site* site;
+  Ref<Lane> self;
   const LaneKey* key = nullptr;
-  List<DomainQueue> turns;     // domains with something ready
+  Ring<Parcel> turns;          // messages with something to be sent, or to be told of an outage
+  Ring<Parcel> told;           // while the Site is down: those that were told of it
   List<Session, OfLane> idle;  // the last used at the back
   List<Lane>* place = nullptr; // the list it is in
   std::uint32_t domains = 0;   // whose route leads here
@@ -63,16 +66,20 @@ struct Lane : Link<> {
 
 struct Site : Link<> { // linked: it waits for a place and has not answered yet
 
-  Site(std::string canonical, std::uint32_t limit) : name(std::move(canonical)), window(limit) {}
+  Site(std::string canonical, std::uint32_t limit, std::uint16_t first_step)
+      : name(std::move(canonical)),
+        window(limit),
+        step(first_step) {}
 
   std::string name;
   std::shared_ptr<const resolver::Route> route; // the last one that led here, for its hosts' names
   Window window;
   std::vector<Lane*> lanes;
   List<Lane> wanting;         // lanes with work and no idle session
-  std::uint64_t waiting = 0;  // recipients in ready jobs
+  std::uint64_t waiting = 0;  // recipients in its lanes
   std::uint32_t attempts = 0; // under way, site_down answers included
   std::uint32_t working = 0;  // lanes with work
+  bool held = false;
 
   // Sessions, by state.
   std::uint32_t opening = 0, busy = 0, idle = 0, closing = 0;
@@ -81,12 +88,13 @@ struct Site : Link<> { // linked: it waits for a place and has not answered yet
 
   [[nodiscard]] std::uint32_t sessions() const { return opening + busy + idle + closing; }
 
-  [[nodiscard]] std::uint32_t held() const { return opening + busy + idle; }
+  [[nodiscard]] std::uint32_t held_places() const { return opening + busy + idle; }
 
-  // An outage: until `hold_until` whatever is ready is answered site_down.
+  // An outage: until `hold_until` whatever waits is told of it, once a step.
   bool down = false;
-  bool hold_known = false; // something delayed since it went down says how long
-  Monotonic down_since{}, hold_until{};
+  std::uint16_t step;         // a number for each time it went down, never 0 while it is
+  std::uint32_t failures = 0; // times in a row that it was tried in vain
+  Monotonic hold_until{};
   std::shared_ptr<const spool::Outcome> last_outcome;
   std::uint32_t hold_place = 0; // among the sites that are down
 

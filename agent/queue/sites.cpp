@@ -8,23 +8,24 @@ namespace bulkmail::agent {
 
 namespace {
 
-// A Site that is down is left alone for so long at least, whatever is due.
-constexpr std::chrono::seconds shortest_hold{1};
-
 // A session that ended before it could reach anyone had a local cause, such as no descriptor being left: the next one would
 // end likewise. Those that are open go on.
 constexpr std::chrono::seconds opening_rest{1};
 
 } // namespace
 
-Sites::Sites(const SchedulerConfig& config)
+Sites::Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice)
     : per_site_(config.connections_per_site),
       idle_(config.idle),
+      schedule_(config.schedule),
+      parcels_(parcels),
+      dice_(dice),
       places_(config.connections) {}
 
 void Sites::set_config(const SchedulerConfig& config) {
   per_site_ = config.connections_per_site;
   idle_ = config.idle;
+  schedule_ = config.schedule;
   places_.set_limit(config.connections);
   for (auto& [name, site] : sites_) {
     site.window.set_limit(per_site_);
@@ -33,21 +34,49 @@ void Sites::set_config(const SchedulerConfig& config) {
 }
 
 Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route) {
-  Site& site = sites_.try_emplace(route->site, route->site, per_site_).first->second;
-  const auto [at, new_lane] = lanes_.try_emplace(LaneKey{route->site}, site);
-  Lane& lane = at->second;
+  auto known = sites_.find(route->site);
+  if (known == sites_.end()) {
+    // Steps of different Sites hardly ever have the same number: mail that moves was not told by its new one.
+    const auto step = static_cast<std::uint16_t>(dice_.below(0xffff));
+    known = sites_.try_emplace(route->site, route->site, per_site_, step).first;
+  }
+  Site& site = known->second;
+  const auto [at, new_lane] = lanes_by_key_.try_emplace(LaneKey{route->site});
   if (new_lane) {
+    at->second = lanes_.make(site);
+    Lane& lane = lanes_[at->second];
+    lane.self = at->second;
     lane.key = &at->first;
     site.lanes.push_back(&lane);
   }
+  Lane& lane = lanes_[at->second];
   site.route = route;
   ++lane.domains;
+  refresh(lane); // it may have been about to be forgotten
   return lane;
 }
 
 void Sites::leave(Lane& lane) {
   --lane.domains;
   refresh(lane);
+}
+
+void Sites::count(Site& site, std::uint64_t more, std::uint64_t less) {
+  site.waiting += more - less;
+  total(site) += more - less;
+}
+
+void Sites::set_state(Site& site, bool held, bool down) {
+  total(site) -= site.waiting;
+  site.held = held;
+  site.down = down;
+  total(site) += site.waiting;
+}
+
+void Sites::hold(Site& site, bool held) {
+  if (held == site.held) return;
+  set_state(site, held, site.down);
+  refresh(site);
 }
 
 void Sites::refresh(Lane& lane) {
@@ -58,10 +87,10 @@ void Sites::refresh(Lane& lane) {
     working ? ++site.working : --site.working;
   }
   List<Lane>* place = nullptr;
-  if (working) {
+  if (working && !site.held) {
     place = site.down ? &down_ : lane.idle.empty() ? &site.wanting : &servable_;
-  } else if (lane.domains == 0 && lane.sessions == 0 && site.attempts == 0 && site.promised == 0 &&
-             !site.down) {
+  } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty() && site.attempts == 0 &&
+             site.promised == 0 && !site.down) {
     place = &unused_;
   }
   if (place != lane.place) {
@@ -81,19 +110,16 @@ void Sites::sweep() {
     Site& site = *lane->site;
     lane->unlink();
     std::erase(site.lanes, lane);
-    lanes_.erase(lanes_.find(*lane->key));
+    lanes_by_key_.erase(lanes_by_key_.find(*lane->key));
+    lanes_.release(lane->self);
     if (!site.lanes.empty()) continue;
     places_.forget(site);
     sites_.erase(sites_.find(site.name));
   }
 }
 
-void Sites::end_attempt(Site& site, std::optional<Monotonic> due_again) {
+void Sites::end_attempt(Site& site) {
   --site.attempts;
-  if (site.down && due_again) {
-    hold(site, *due_again);
-    holds_.set(site, site.hold_until);
-  }
   refresh(site);
 }
 
@@ -107,7 +133,7 @@ Session& Sites::open(Lane& lane, Monotonic now) {
   Session& session = sessions_.try_emplace(id, id, lane, now).first->second;
   ++lane.sessions;
   ++lane.site->opening;
-  places_.opened(session);
+  places_.opened(session, now);
   refresh(lane);
   return session;
 }
@@ -118,6 +144,7 @@ void Sites::established(Session& session, Monotonic now) {
   session.state = Session::State::busy;
   --site.opening;
   ++site.busy;
+  site.failures = 0;
   site.window.established(site.established(), now);
   places_.proven(session);
   end_hold(site);
@@ -129,7 +156,6 @@ void Sites::start(Session& session) {
   session.Link<OfAll>::unlink();
   session.state = Session::State::busy;
   session.answered = false;
-  session.retry_at.reset();
   --site.idle;
   --idle_count_;
   ++site.busy;
@@ -140,7 +166,7 @@ void Sites::free(Session& session, Monotonic now) {
   established(session, now); // whoever is free has been
   if (session.state != Session::State::busy) return;
   Site& site = *session.lane->site;
-  site.window.completed(std::nullopt, site.held(), now);
+  site.window.completed(std::nullopt, site.held_places(), now);
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
@@ -163,6 +189,8 @@ void Sites::close(Session& session, Site* for_other) {
   if (for_other != nullptr) places_.promise(session, *for_other);
   refresh(*session.lane);
 }
+
+void Sites::give_up(Session& session) { places_.giving_up(session); }
 
 void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Outcome> outcome,
                  Monotonic now) {
@@ -190,50 +218,45 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
   if (refused && !was_closing) {
     site.last_outcome = std::move(outcome);
     if (site.established() > 0) {
-      site.window.refused(site.held(), now);
+      site.window.refused(site.held_places(), now);
     } else {
-      go_down(site, session.retry_at, now);
+      go_down(site, now);
     }
   } else if (!refused && session.answered) {
-    site.window.completed(std::nullopt, site.held() + 1, now); // a peer that takes one transaction a session
+    site.window.completed(std::nullopt, site.held_places() + 1,
+                          now); // a peer that takes one transaction a session
   }
   sessions_.erase(sessions_.find(session.id));
   refresh(site);
   if (heir != nullptr) refresh(*heir);
 }
 
-void Sites::go_down(Site& site, std::optional<Monotonic> due_again, Monotonic now) {
+void Sites::go_down(Site& site, Monotonic now) {
+  if (site.down) return;
   site.window.outage();
-  if (!site.down) {
-    site.down = true;
-    site.hold_known = false;
-    site.down_since = now;
-    site.hold_until = now + shortest_hold;
-  }
-  if (due_again) hold(site, *due_again);
-  holds_.set(site, site.hold_until);
-}
-
-// The Site is tried again when the first of what it failed is due again.
-void Sites::hold(Site& site, Monotonic due_again) {
-  const Monotonic until = std::max(due_again, site.down_since + shortest_hold);
-  site.hold_until = site.hold_known ? std::min(site.hold_until, until) : until;
-  site.hold_known = true;
+  set_state(site, site.held, true);
+  if (++site.step == 0) ++site.step;
+  ++site.failures;
+  site.hold_until = now + schedule_.delay(site.failures, dice_);
+  holds_.set(&site, site.hold_until);
+  refresh(site);
 }
 
 void Sites::end_hold(Site& site) {
-  site.down = false;
-  holds_.erase(site);
+  if (!site.down) return;
+  set_state(site, site.held, false);
+  holds_.erase(&site);
+  for (Lane* lane : site.lanes) lane->turns.append(parcels_, lane->told);
   refresh(site);
 }
 
 void Sites::end_holds(Monotonic now) {
   if (no_opening_until_ && *no_opening_until_ <= now) no_opening_until_.reset();
-  while (!holds_.empty() && holds_.top_key() <= now) end_hold(holds_.top());
+  while (!holds_.empty() && holds_.top_key() <= now) end_hold(*holds_.top());
 }
 
 void Sites::end_all_holds() {
-  while (!holds_.empty()) end_hold(holds_.top());
+  while (!holds_.empty()) end_hold(*holds_.top());
 }
 
 Lane* Sites::to_open() const {
@@ -259,9 +282,19 @@ Session* Sites::to_yield(Monotonic now) const {
   return at && *at <= now ? &idle_sessions_.front() : nullptr;
 }
 
+std::optional<Monotonic> Sites::give_up_at() const {
+  if (no_opening_until_) return std::nullopt;
+  return places_.give_up_at();
+}
+
+Session* Sites::to_give_up(Monotonic now) const {
+  const auto at = give_up_at();
+  return at && *at <= now ? places_.least_patience() : nullptr;
+}
+
 bool Sites::too_many(const Session& session) const {
   const Site& site = *session.lane->site;
-  return site.held() > site.window.size() || places_.overfull(closing_count_);
+  return site.held_places() > site.window.size() || places_.overfull(closing_count_);
 }
 
 std::optional<Monotonic> Sites::wake_at() const {

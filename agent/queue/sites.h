@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/queue/places.h"
+#include "agent/queue/retry.h"
 #include "agent/queue/site.h"
 
 #include <cstdint>
@@ -17,12 +18,17 @@ namespace bulkmail::agent {
 
 class Sites {
  public:
-  explicit Sites(const SchedulerConfig& config);
+  Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice);
   void set_config(const SchedulerConfig& config);
 
   // A domain joins the lane that its route leads to, or leaves it.
   Lane& join(const std::shared_ptr<const resolver::Route>& route);
   void leave(Lane& lane);
+
+  [[nodiscard]] Lane& lane(Ref<Lane> ref) { return lanes_[ref]; }
+
+  // Recipients join or leave its lanes.
+  void count(Site& site, std::uint64_t more, std::uint64_t less);
   // After a lane's queue changed: where it now waits.
   void refresh(Lane& lane);
   // Lanes and Sites that nothing needs any more stay until this is called, so that nobody holds a dead one.
@@ -31,7 +37,7 @@ class Sites {
   // An attempt, or a site_down answer, begins and ends.
   void begin_attempt(Site& site) { ++site.attempts; }
 
-  void end_attempt(Site& site, std::optional<Monotonic> due_again);
+  void end_attempt(Site& site);
 
   // Sessions.
   [[nodiscard]] Session* find(SessionId id);
@@ -40,18 +46,21 @@ class Sites {
   void start(Session& session); // an idle one takes work
   void free(Session& session, Monotonic now);
   void close(Session& session, Site* for_other); // asked to quit
-  // It is gone; answers whether that was the end of its Site for now.
+  void give_up(Session& session);                // asked to end its opening
   void gone(Session& session, bool refused, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
+  // Nobody answers there: it is tried again at `hold_until`. No change if it is down already.
+  void go_down(Site& site, Monotonic now);
 
   // Where work can be had now; null: nowhere.
   [[nodiscard]] Lane* servable() const { return servable_.first(); } // has work and an idle session
 
   [[nodiscard]] Lane* to_open() const; // may open another session
 
-  [[nodiscard]] Lane* down() const { return down_.first(); } // work to be answered site_down
+  [[nodiscard]] Lane* down() const { return down_.first(); } // work to be told of an outage
 
   [[nodiscard]] bool anything_to_do(Monotonic now) const {
-    return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield(now) != nullptr;
+    return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield(now) != nullptr ||
+           to_give_up(now) != nullptr;
   }
 
   // A session to close because it was idle for too long, or there are more than may be.
@@ -59,6 +68,9 @@ class Sites {
   // A session to close so that `Places::next` can open one, and when there will be one; none: not as things are.
   [[nodiscard]] Session* to_yield(Monotonic now) const;
   [[nodiscard]] std::optional<Monotonic> yield_at() const;
+  // A session whose opening is to end, as its place is needed; and when there will be one.
+  [[nodiscard]] Session* to_give_up(Monotonic now) const;
+  [[nodiscard]] std::optional<Monotonic> give_up_at() const;
   [[nodiscard]] bool too_many(const Session& session) const;
 
   [[nodiscard]] const Places& places() const { return places_; }
@@ -66,6 +78,7 @@ class Sites {
   void end_holds(Monotonic now); // those whose time has come
   void end_hold(Site& site);
   void end_all_holds();
+  void hold(Site& site, bool held); // by hand: nothing is sent there, nor told
 
   [[nodiscard]] std::optional<Monotonic> wake_at() const; // idle deadlines, holds and the like
 
@@ -73,23 +86,44 @@ class Sites {
 
   [[nodiscard]] std::uint32_t closing() const { return closing_count_; }
 
+  // Recipients in lanes: of Sites that are up, that are down, and that are held.
+  [[nodiscard]] std::uint64_t ready() const { return ready_; }
+
+  [[nodiscard]] std::uint64_t put_off() const { return put_off_; }
+
+  [[nodiscard]] std::uint64_t held() const { return held_; }
+
   [[nodiscard]] std::vector<Scheduler::SiteView> views() const;
+
+  template <class Visit>
+  void each(Visit visit) {
+    for (auto& [name, site] : sites_) visit(site);
+  }
 
  private:
   void refresh(Site& site);
-  void go_down(Site& site, std::optional<Monotonic> due_again, Monotonic now);
-  static void hold(Site& site, Monotonic due_again);
+
+  [[nodiscard]] std::uint64_t& total(const Site& site) {
+    return site.held ? held_ : site.down ? put_off_ : ready_;
+  }
+
+  void set_state(Site& site, bool held, bool down);
   std::uint32_t per_site_;
   milliseconds idle_;
+  RetrySchedule schedule_;
+  Slab<Parcel>& parcels_;
+  Dice& dice_;
   Places places_;
   std::unordered_map<std::string, Site> sites_;
-  std::unordered_map<LaneKey, Lane, LaneKeyHash> lanes_;
+  Slab<Lane, true> lanes_;
+  std::unordered_map<LaneKey, Ref<Lane>, LaneKeyHash> lanes_by_key_;
   std::unordered_map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;
   std::optional<Monotonic> no_opening_until_;
   List<Lane> servable_, down_, unused_;
   List<Session, OfAll> idle_sessions_; // the longest idle first
   std::uint32_t idle_count_ = 0, closing_count_ = 0;
+  std::uint64_t ready_ = 0, put_off_ = 0, held_ = 0; // recipients
   Heap<Site, Monotonic, &Site::hold_place> holds_;
 };
 

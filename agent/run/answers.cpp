@@ -85,11 +85,11 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
     if (!request.id.empty()) {
       const auto* message = find(request.id);
       if (message == nullptr) return unknown();
-      tell_all([number = message->number()](Worker& worker) { worker.flush_message(number); });
+      tell_all([number = message->number()](Worker& worker) { worker.flush({Selector::Kind::message, number, {}}); });
     } else if (!request.domain.empty()) {
       const auto domain = resolver::canonical_domain(request.domain);
       if (!domain) return reply->finish(Response::failure(domain.error()));
-      tell_all([domain = *domain](Worker& worker) { worker.flush_domain(domain); });
+      tell_all([domain = *domain](Worker& worker) { worker.flush({Selector::Kind::site, 0, domain}); });
     } else {
       flush();
     }

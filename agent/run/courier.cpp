@@ -66,7 +66,7 @@ void Courier::try_next_host() {
     leave(Scheduler::Gone::closed);
     return;
   }
-  const auto candidate = walk_->next();
+  const auto candidate = giving_up_ ? std::nullopt : walk_->next();
   if (!candidate) {
     const auto summary = walk_->summary();
     auto outcome = std::make_shared<spool::Outcome>(
@@ -333,6 +333,15 @@ void Courier::close() {
   if (!client_ || over_) return;
   client_->quit(tools_.clock.now().mono);
   advance();
+}
+
+void Courier::give_up() {
+  if (over_ || established_) return;
+  giving_up_ = true;
+  const bool greeting = client_.has_value();
+  host_failed({Trouble::Kind::timeout, greeting ? Stage::greeting : Stage::connect, std::nullopt,
+               greeting ? "no greeting yet, and its place was needed"
+                        : "no connection yet, and its place was needed"});
 }
 
 void Courier::finish() {

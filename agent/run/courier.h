@@ -65,6 +65,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void start();                        // opens the session for the first attempt
   void take(Work work);                // another attempt, after free()
   void close();                        // idle: QUIT
+  void give_up();                      // not yet ready: it ends as if nobody had answered in time
   void finish();                       // no more attempts; idle or not yet ready: ends at once
   void abandon(std::uint64_t message); // if it carries that one: no dot, the session ends
   void cut();                          // as finish, and what is not past its end of data is put back
@@ -119,6 +120,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   bool end_after_drain_ = false;
   bool reading_block_ = false, last_block_sent_ = false;
   bool finishing_ = false;
+  bool giving_up_ = false;
   bool over_ = false;
 };
 

@@ -39,7 +39,6 @@ Consignment consignment_of(const spool::Message& message, Now now) {
 }
 
 // A message's recipients by worker.
-using Parts = std::vector<std::vector<std::uint32_t>>;
 
 std::size_t home_of(std::string_view domain, std::size_t workers) {
   std::uint32_t hash = 2166136261; // FNV-1a; a domain is the same in any case
@@ -105,7 +104,7 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
   const milliseconds longest = RetrySchedule(config().retry.schedule).longest();
   Consignment consignment = consignment_of(message, now);
   consignment.attempt_first = true;
-  auto& left = consignment.recipients.emplace();
+  std::vector<std::uint32_t> left;
   for (std::uint32_t i = 0; i < message.counts().total; ++i) {
     if (spool::is_final(message.action(i))) continue;
     left.push_back(i);
@@ -116,7 +115,8 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
     const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, longest);
     consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
   }
-  consign(message, std::move(consignment), nullptr);
+  consignment.recipients = sort_by_domain(message.shared_facts()->envelope, left);
+  consign(std::move(consignment), nullptr);
 }
 
 void Engine::claimed(spool::MessageFacts facts, WireContent content) {
@@ -133,19 +133,15 @@ void Engine::claimed(spool::MessageFacts facts, WireContent content) {
         .add("size", message.facts().size)
         .write(Level::info);
   }
-  const bool some_final = fail_malformed(message, now);
+  fail_malformed(message, now);
   if (message.final()) return;
   Consignment consignment = consignment_of(message, now);
-  if (some_final) {
-    auto& left = consignment.recipients.emplace();
-    for (std::uint32_t i = 0; i < message.counts().total; ++i)
-      if (!spool::is_final(message.action(i))) left.push_back(i);
-  }
-  consign(message, std::move(consignment), content);
+  consignment.recipients = sort_by_domain(message.shared_facts()->envelope);
+  consign(std::move(consignment), content);
 }
 
 // Each worker gets those recipients whose domains are its own.
-void Engine::consign(const spool::Message& message, Consignment whole, const WireContent& content) {
+void Engine::consign(Consignment whole, const WireContent& content) {
   const auto hand_over = [&](std::size_t worker, Consignment part) {
     auto held = std::make_shared<Consignment>(std::move(part)); // std::function wants copies
     tell(worker, [held, content](Worker& one) { one.consign(std::move(*held), content); });
@@ -153,23 +149,24 @@ void Engine::consign(const spool::Message& message, Consignment whole, const Wir
   const std::size_t workers = crew_->size();
   if (workers == 1) return hand_over(0, std::move(whole));
 
-  const auto facts = message.shared_facts();
-  const auto home = [&](std::uint32_t recipient) {
-    return home_of(facts->envelope.recipient(recipient).domain, workers);
-  };
-  Parts parts(workers);
-  if (whole.recipients) {
-    for (const std::uint32_t recipient : *whole.recipients) parts[home(recipient)].push_back(recipient);
-  } else {
-    for (std::uint32_t i = 0; i < facts->envelope.size(); ++i) parts[home(i)].push_back(i);
+  std::vector<Consignment> parts(workers, Consignment(whole.facts));
+  std::vector<std::size_t> home(whole.facts.recipients()); // of each recipient
+  for (auto& group : whole.recipients.groups) {
+    const std::size_t worker = home_of(group.domain, workers);
+    auto& sorted = parts[worker].recipients;
+    const auto begin = static_cast<std::uint32_t>(sorted.order.size());
+    for (std::uint32_t i = group.begin; i < group.end; ++i) {
+      sorted.order.push_back(whole.recipients.order[i]);
+      home[sorted.order.back()] = worker;
+    }
+    sorted.groups.push_back({std::move(group.domain), std::move(group.error), begin,
+                             static_cast<std::uint32_t>(sorted.order.size())});
+    sorted.one_by_one = whole.recipients.one_by_one;
   }
-  std::vector<std::vector<Consignment::Restored>> restored(workers);
-  for (const auto& one : whole.restored) restored[home(one.recipient)].push_back(one);
+  for (const auto& one : whole.restored) parts[home[one.recipient]].restored.push_back(one);
   for (std::size_t worker = 0; worker < workers; ++worker) {
-    if (parts[worker].empty()) continue;
-    Consignment part(whole.facts);
-    part.recipients = std::move(parts[worker]);
-    part.restored = std::move(restored[worker]);
+    Consignment& part = parts[worker];
+    if (part.recipients.order.empty()) continue;
     part.expires = whole.expires;
     part.until = whole.until;
     part.attempt_first = whole.attempt_first;
@@ -186,19 +183,18 @@ void Engine::tell_all(const Worker::Instruction& instruction) {
   for (std::size_t worker = 0; worker < crew_->size(); ++worker) tell(worker, instruction);
 }
 
-// One bad address never holds up a list: it fails alone. True: there was one.
-bool Engine::fail_malformed(spool::Message& message, Now now) {
+// One bad address never holds up a list: it fails alone.
+void Engine::fail_malformed(spool::Message& message, Now now) {
   std::vector<std::uint32_t> malformed;
   for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
     if (message.envelope().recipient(i).malformed && !is_final(message.action(i))) malformed.push_back(i);
   }
-  if (malformed.empty()) return false;
+  if (malformed.empty()) return;
   auto outcome = transport::local_outcome(Action::failed, Source::local, "5.1.3",
                                           "not a valid address (RFC 5321 section 4.1.2)", now.wall);
   outcome.attempted = false;
   progress_.failed += malformed.size();
   ledger_.settle(message, malformed, std::move(outcome), now);
-  return true;
 }
 
 void Engine::refused(spool::Refused refused) {
@@ -407,7 +403,7 @@ void Engine::watch_memory() {
 void Engine::drain(Drain drain) {
   drain_ = drain;
   intake_.rescan();
-  if (drain.force) tell_all([](Worker& worker) { worker.flush(); });
+  if (drain.force) tell_all([](Worker& worker) { worker.flush({}); });
   if (drain.max_time) max_time_alarm_.set(started_ + *drain.max_time);
 }
 
@@ -466,7 +462,7 @@ void Engine::lmtp_client(std::unique_ptr<Channel> channel) { lmtp_.accept(std::m
 
 void Engine::flush() {
   intake_.rescan();
-  tell_all([](Worker& worker) { worker.flush(); });
+  tell_all([](Worker& worker) { worker.flush({}); });
 }
 
 void Engine::reload(const Config& config) {

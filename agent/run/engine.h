@@ -102,8 +102,8 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void post(std::function<void()> answer) override;
 
   void adopt(std::unique_ptr<spool::Message> message, Now now);
-  bool fail_malformed(spool::Message& message, Now now);
-  void consign(const spool::Message& message, Consignment consignment, const WireContent& content);
+  void fail_malformed(spool::Message& message, Now now);
+  void consign(Consignment consignment, const WireContent& content);
   [[nodiscard]] spool::Message*
   open_message(std::uint64_t number); // null: nothing of it is to be settled any more
   void tell(std::size_t worker, Worker::Instruction instruction);

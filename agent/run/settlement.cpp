@@ -17,11 +17,12 @@ milliseconds Settler::delay(const spool::Outcome& outcome, std::uint32_t attempt
 }
 
 Disposition Settler::add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
-                         Now now) const {
+                         Now now, std::optional<Monotonic> due) const {
   Disposition disposition{Disposition::Kind::done, {}};
   if (outcome.action == spool::Action::delayed) {
-    const milliseconds wait = delay(outcome, work.attempts[place] + 1U);
-    disposition = {Disposition::Kind::delayed, now.mono + wait};
+    const milliseconds wait =
+        due ? std::chrono::ceil<milliseconds>(*due - now.mono) : delay(outcome, work.attempts[place] + 1U);
+    disposition = {Disposition::Kind::delayed, due.value_or(now.mono + wait)};
     outcome.next_attempt_date = std::min(now.wall + wait, work.expires);
     outcome.will_retry_until = work.expires;
   }
@@ -64,9 +65,10 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
   return settlement;
 }
 
-Settlement Settler::settle(const Work& work, const spool::Outcome& outcome, Now now) const {
+Settlement Settler::settle(const Work& work, const spool::Outcome& outcome, Now now,
+                           std::optional<Monotonic> due) const {
   Settlement settlement;
-  const Disposition disposition = add(settlement, outcome, work, 0, now);
+  const Disposition disposition = add(settlement, outcome, work, 0, now, due);
   settlement.groups.front().recipients = work.recipients;
   settlement.dispositions.assign(work.recipients.size(), disposition);
   return settlement;

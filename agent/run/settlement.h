@@ -8,6 +8,7 @@
 #include "agent/queue/scheduler.h"
 #include "transport/verdict.h"
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,8 +34,9 @@ class Settler {
   // Of a transaction.
   [[nodiscard]] Settlement settle(const Work& work, std::span<const transport::RecipientResult> results,
                                   const transport::Peer& peer, Now now) const;
-  // One answer for all recipients of the attempt.
-  [[nodiscard]] Settlement settle(const Work& work, const spool::Outcome& outcome, Now now) const;
+  // One answer for all recipients of the attempt. `due`: when its Site is tried next, if that is what they wait for.
+  [[nodiscard]] Settlement settle(const Work& work, const spool::Outcome& outcome, Now now,
+                                  std::optional<Monotonic> due = {}) const;
   // Nobody was tried: all of them at once again.
   [[nodiscard]] static Settlement put_back(const Work& work);
 
@@ -44,8 +46,8 @@ class Settler {
   static constexpr int requested_spread = 10; // a requested delay is lengthened by up to a tenth
 
   [[nodiscard]] milliseconds delay(const spool::Outcome& outcome, std::uint32_t attempts) const;
-  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
-                  Now now) const; // place: in work.recipients
+  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place, Now now,
+                  std::optional<Monotonic> due = {}) const; // place: in work.recipients
   RetrySchedule schedule_;
   bool retry_indeterminate_;
   Dice* dice_; // a pointer, so that a reload can assign

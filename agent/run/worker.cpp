@@ -24,8 +24,12 @@ std::uint32_t part(std::uint32_t all, std::size_t worker, std::size_t workers) {
 
 SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t worker) {
   const auto& smtp = settings.config.smtp;
-  return {part(std::min(smtp.connections, settings.most_connections), worker, settings.workers),
-          smtp.connections_per_site, smtp.recipients_per_transaction, smtp.idle};
+  const std::uint32_t all = std::min(smtp.connections, settings.most_connections);
+  return {.connections = part(all, worker, settings.workers),
+          .connections_per_site = smtp.connections_per_site,
+          .recipients_per_transaction = smtp.recipients_per_transaction,
+          .idle = smtp.idle,
+          .schedule = RetrySchedule(settings.config.retry.schedule)};
 }
 
 resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
@@ -96,15 +100,7 @@ void Worker::abandon(std::uint64_t message) {
   contents_.forget(message);
 }
 
-void Worker::flush() { scheduler_.flush(seams_.clock.now().mono); }
-
-void Worker::flush_domain(const std::string& domain) {
-  scheduler_.flush_domain(domain, seams_.clock.now().mono);
-}
-
-void Worker::flush_message(std::uint64_t message) {
-  scheduler_.flush_message(message, seams_.clock.now().mono);
-}
+void Worker::flush(const Selector& what) { scheduler_.flush(what, seams_.clock.now().mono); }
 
 void Worker::spool_is_good(bool good) {
   spool_is_good_ = good;
@@ -164,6 +160,7 @@ void Worker::perform(Work work, Now now) {
   case Work::Kind::open: return open(std::move(work));
   case Work::Kind::reuse: couriers_.at(work.session)->take(std::move(work)); return;
   case Work::Kind::close: couriers_.at(work.session)->close(); return;
+  case Work::Kind::give_up: couriers_.at(work.session)->give_up(); return;
   case Work::Kind::unroutable: {
     const auto& failure = *work.failure;
     settle_all(work,
@@ -176,6 +173,12 @@ void Worker::perform(Work work, Now now) {
   case Work::Kind::site_down: {
     spool::Outcome outcome = *work.last_outcome;
     outcome.last_attempt_date = now.wall;
+    settle_all(work, outcome, now, work.due);
+    return;
+  }
+  case Work::Kind::cancelled: {
+    auto outcome = transport::local_outcome(Action::failed, Source::local, "5.7.0", "cancelled", now.wall);
+    outcome.attempted = false;
     settle_all(work, outcome, now);
     return;
   }
@@ -204,7 +207,8 @@ void Worker::open(Work work) {
   opened->start();
 }
 
-void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now) {
+void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now,
+                        std::optional<Monotonic> due) {
   if (seams_.log.wants(Level::info)) {
     LogLine(seams_.log, "attempt")
         .add("id", work.facts->id)
@@ -217,7 +221,7 @@ void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now
         .add("reply", outcome.diagnostic_code)
         .write(Level::info);
   }
-  tell(work, settler_.settle(work, outcome, now), now);
+  tell(work, settler_.settle(work, outcome, now, due), now);
 }
 
 // The office hears of it first: what the queue forgets has been told.
@@ -254,8 +258,11 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
 
 void Worker::unreachable(const Work& work, const spool::Outcome& outcome) {
   // Others are being served there: it was one session too many, and its work goes over theirs.
-  if (outcome.action == Action::delayed && scheduler_.has_company(work.session)) return put_back(work);
-  settle_all(work, outcome, seams_.clock.now());
+  const bool delayed = outcome.action == Action::delayed;
+  if (delayed && scheduler_.has_company(work.session)) return put_back(work);
+  const Now now = seams_.clock.now();
+  settle_all(work, outcome, now,
+             delayed ? std::optional(scheduler_.site_due(work.session, now.mono)) : std::nullopt);
 }
 
 void Worker::put_back(const Work& work) {

@@ -76,9 +76,7 @@ class Worker final : private Courier::Desk {
   // What an instruction may do.
   void consign(Consignment consignment, WireContent content); // content null: not at hand
   void abandon(std::uint64_t message);                        // no dot of it goes out any more
-  void flush();
-  void flush_domain(const std::string& domain);
-  void flush_message(std::uint64_t message);
+  void flush(const Selector& what);
   void spool_is_good(bool good); // else outcomes could not be kept: no new work, no dot
   void reload(const Config& config);
   void stop(); // begin nothing, finish what is in flight
@@ -106,7 +104,8 @@ class Worker final : private Courier::Desk {
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
   void open(Work work);
-  void settle_all(const Work& work, const spool::Outcome& outcome, Now now);
+  void settle_all(const Work& work, const spool::Outcome& outcome, Now now,
+                  std::optional<Monotonic> due = {}); // when its Site is tried next, if they wait for that
   void tell(const Work& work, Settlement settlement, Now now);
   void let_go();
 

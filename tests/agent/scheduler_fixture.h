@@ -50,9 +50,10 @@ make_message(std::uint64_t number, const std::vector<std::string>& recipients, b
 inline void put(Scheduler& scheduler, const spool::Message& message, Monotonic until, Monotonic now,
                 std::vector<Consignment::Restored> restored = {}, bool attempt_first = false) {
   Consignment consignment(spool::PackedFacts(message.shared_facts()));
-  auto& left = consignment.recipients.emplace();
+  std::vector<std::uint32_t> left;
   for (std::uint32_t i = 0; i < message.envelope().size(); ++i)
     if (!spool::is_final(message.action(i))) left.push_back(i);
+  consignment.recipients = sort_by_domain(message.envelope(), left);
   consignment.restored = std::move(restored);
   consignment.until = until;
   consignment.attempt_first = attempt_first;
@@ -80,6 +81,12 @@ constexpr Disposition again{Disposition::Kind::again, {}};
 
 inline Disposition delayed(Monotonic due) { return {Disposition::Kind::delayed, due}; }
 
+inline Selector one_message(std::uint64_t number) { return {Selector::Kind::message, number, {}}; }
+
+inline Selector at_site(std::string text) { return {Selector::Kind::site, 0, std::move(text)}; }
+
+inline Selector from_sender(std::string text) { return {Selector::Kind::sender, 0, std::move(text)}; }
+
 struct Fixture {
   explicit Fixture(SchedulerConfig c = {}) : config(c), scheduler(config, dice) {}
 
@@ -106,7 +113,14 @@ struct Fixture {
     return asked;
   }
 
-  std::optional<Work> work() { return scheduler.next_work(now); }
+  // As the loop does: it may stop in between.
+  std::optional<Work> work() {
+    for (int i = 0; i < 100'000; ++i) {
+      if (auto next = scheduler.next_work(now)) return next;
+      if (scheduler.wake_at(now) != now || scheduler.load().resolving > 0) break;
+    }
+    return std::nullopt;
+  }
 
   std::vector<Work> all_work() {
     std::vector<Work> all;
@@ -133,9 +147,9 @@ struct Fixture {
     scheduler.session_free(work.session, now);
   }
 
-  // A session could not be opened.
-  void refuse(const Work& work, Monotonic due) {
-    settle(work, delayed(due));
+  // A session could not be opened, and that was the only one.
+  void refuse(const Work& work) {
+    settle(work, delayed(scheduler.site_due(work.session, now)));
     scheduler.session_gone(work.session, Scheduler::Gone::refused, no_answer(), now);
   }
 
@@ -148,7 +162,7 @@ struct Fixture {
 
   std::uint64_t known() const {
     const auto load = scheduler.load();
-    return load.ready + load.delayed + load.resolving + load.in_attempt;
+    return load.ready + load.delayed + load.resolving + load.held + load.in_attempt;
   }
 };
 

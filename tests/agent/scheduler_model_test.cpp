@@ -22,7 +22,8 @@ class Model {
         config_{.connections = static_cast<std::uint32_t>(2 + dice_.below(12)),
                 .connections_per_site = static_cast<std::uint32_t>(1 + dice_.below(6)),
                 .recipients_per_transaction = static_cast<std::uint32_t>(1 + dice_.below(20)),
-                .idle = 10s},
+                .idle = 10s,
+                .schedule = RetrySchedule({10s, 30s, 60s})},
         scheduler_(config_, dice_) {}
 
   void run(int steps) {
@@ -41,6 +42,7 @@ class Model {
     std::vector<Where> where;
     std::vector<Monotonic> not_before;
     Monotonic expires;
+    bool forgotten = false;
     bool cancelled = false;
     std::size_t left = 0;
   };
@@ -61,7 +63,10 @@ class Model {
     case 3: now_ += std::chrono::milliseconds(dice_.below(500)); break;
     case 4:
     case 5: resolve(); break;
-    case 6: flush(); break;
+    case 6:
+      flush();
+      take_all();
+      break;
     case 7: odd(); break;
     default: progress(); break;
     }
@@ -119,10 +124,10 @@ class Model {
 
   void flush() {
     switch (dice_.below(12)) {
-    case 0: scheduler_.flush(now_), all_due(); break;
-    case 1: scheduler_.flush_domain(domain_name(dice_.below(domains)), now_), all_due(); break;
+    case 0: scheduler_.flush({}, now_), all_due(); break;
+    case 1: scheduler_.flush(at_site(domain_name(dice_.below(domains))), now_), all_due(); break;
     case 2:
-      if (!letters_.empty()) scheduler_.flush_message(1 + dice_.below(letters_.size()), now_), all_due();
+      if (!letters_.empty()) scheduler_.flush(one_message(1 + dice_.below(letters_.size())), now_), all_due();
       break;
     default: break;
     }
@@ -145,19 +150,36 @@ class Model {
       scheduler_.set_config(config_);
       break;
     case 2:
-      if (!letters_.empty()) cancel(1 + dice_.below(letters_.size()));
+      if (!letters_.empty()) forget(1 + dice_.below(letters_.size()));
       break;
-    default: break;
+    case 3:
+      if (!letters_.empty()) {
+        const auto number = 1 + dice_.below(letters_.size());
+        scheduler_.cancel(one_message(number), now_);
+        letters_[number].cancelled = true;
+      }
+      break;
+    case 4:
+      if (!letters_.empty()) hold(1 + dice_.below(letters_.size()), true);
+      break;
+    default:
+      if (!held_.empty()) hold(*held_.begin(), false);
+      break;
     }
   }
 
-  void cancel(std::uint64_t number) {
+  void forget(std::uint64_t number) {
     Letter& letter = letters_[number];
     scheduler_.forget(number);
-    if (std::exchange(letter.cancelled, true)) return;
+    if (std::exchange(letter.forgotten, true)) return;
     for (std::size_t i = 0; i < letter.where.size(); ++i) {
       if (letter.where[i] == Where::waiting) finish(letter, i);
     }
+  }
+
+  void hold(std::uint64_t number, bool on) {
+    on ? scheduler_.hold(one_message(number), now_) : scheduler_.release(one_message(number), now_);
+    on ? (void)held_.insert(number) : (void)held_.erase(number);
   }
 
   void finish(Letter& letter, std::size_t i) {
@@ -168,12 +190,16 @@ class Model {
 
   void take_all() {
     const auto idle_before = scheduler_.load().sessions;
-    while (auto work = scheduler_.next_work(now_)) take(std::move(*work));
-    // Nothing comes: then there is nothing to do now, unless a domain is to be asked for.
-    if (const auto wake = scheduler_.wake_at(now_); wake && *wake <= now_) {
-      const auto wanted = scheduler_.next_wanted();
-      REQUIRE(wanted);
-      REQUIRE(asked_.insert(*wanted).second);
+    for (int stops = 0;;) {
+      while (auto work = scheduler_.next_work(now_)) take(std::move(*work));
+      const auto wake = scheduler_.wake_at(now_);
+      if (!wake || *wake > now_) break;
+      // Nothing comes: then there is nothing to do now, unless a domain is to be asked for, or the loop has its turn.
+      if (const auto wanted = scheduler_.next_wanted()) {
+        REQUIRE(asked_.insert(*wanted).second);
+      } else {
+        REQUIRE(++stops < 1000);
+      }
     }
     const auto load = scheduler_.load();
     CHECK(load.sessions <= std::max(config_.connections, idle_before));
@@ -186,23 +212,34 @@ class Model {
       line.state = Line::State::closing;
       return;
     }
+    if (work.kind == Kind::give_up) {
+      Line& line = lines_.at(work.session);
+      REQUIRE(line.state == Line::State::opening);
+      return lose(work.session, line, Scheduler::Gone::refused);
+    }
     REQUIRE(work.facts != nullptr);
     Letter& letter = letters_.at(work.message);
-    REQUIRE_FALSE(letter.cancelled);
+    REQUIRE_FALSE(letter.forgotten);
+    const bool leaves = work.kind == Kind::expired || work.kind == Kind::cancelled;
+    if (!leaves) {
+      REQUIRE_FALSE(letter.cancelled);
+      REQUIRE_FALSE(held_.contains(work.message));
+    }
+    if (work.kind == Kind::cancelled) REQUIRE(letter.cancelled);
     REQUIRE_FALSE(work.recipients.empty());
     const bool transaction = work.kind == Kind::open || work.kind == Kind::reuse;
     const bool verp = work.facts->envelope.verp.has_value();
     CHECK(work.recipients.size() <= (transaction ? (verp ? 1 : config_.recipients_per_transaction) : 1000));
-    REQUIRE_FALSE((paused_ && work.kind != Kind::expired));
+    REQUIRE_FALSE((paused_ && !leaves));
     std::set<std::string_view> of;
     for (const auto recipient : work.recipients) {
       REQUIRE(letter.where.at(recipient) == Where::waiting);
       letter.where[recipient] = Where::attempt;
-      if (work.kind != Kind::expired) CHECK(letter.not_before[recipient] <= now_);
+      if (!leaves) CHECK(letter.not_before[recipient] <= now_);
       if (work.kind == Kind::expired) CHECK(letter.expires <= now_);
       of.insert(work.facts->envelope.recipient(recipient).domain);
     }
-    if (work.kind != Kind::expired) CHECK(of.size() == 1);
+    if (!leaves) CHECK(of.size() == 1);
     if (work.kind == Kind::open) {
       std::size_t of_site = 0;
       for (const auto& [id, line] : lines_) of_site += line.site == work.route->site;
@@ -220,7 +257,8 @@ class Model {
     REQUIRE(attempts_.try_emplace(work.attempt, std::move(work)).second);
   }
 
-  void settle(AttemptId id, bool tried) {
+  // `site_due`: when its Site is tried next, if nobody answered there.
+  void settle(AttemptId id, bool tried, std::optional<Monotonic> site_due = {}) {
     const Work work = std::move(attempts_.at(id));
     attempts_.erase(id);
     Letter& letter = letters_.at(work.message);
@@ -230,10 +268,13 @@ class Model {
     for (const auto recipient : work.recipients) {
       REQUIRE(letter.where[recipient] == Where::attempt);
       Disposition answer = done;
-      if (work.kind == Kind::expired) {
+      if (work.kind == Kind::expired || work.kind == Kind::cancelled) {
         answer = done;
-      } else if (work.kind == Kind::site_down ||
-                 (work.kind == Kind::unroutable && !work.failure->permanent)) {
+      } else if (work.kind == Kind::site_down) {
+        answer = delayed(work.due);
+      } else if (site_due) {
+        answer = delayed(*site_due);
+      } else if ((work.kind == Kind::unroutable && !work.failure->permanent)) {
         answer = delayed(due);
       } else if (!tried) {
         answer = mood == 0 ? again : delayed(due);
@@ -242,11 +283,13 @@ class Model {
         answer = roll < 3 ? done : roll == 3 ? again : delayed(due + std::chrono::seconds(dice_.below(3)));
       }
       answers.push_back(answer);
-      if (answer.kind == Disposition::Kind::done || letter.cancelled) {
+      if (answer.kind == Disposition::Kind::done || letter.forgotten) {
         finish(letter, recipient);
       } else {
         letter.where[recipient] = Where::waiting;
         letter.not_before[recipient] = answer.kind == Disposition::Kind::delayed ? answer.due : now_;
+        // What waits with its Site is ready as soon as that answers.
+        if (site_due || work.kind == Kind::site_down) letter.not_before[recipient] = now_;
       }
     }
     scheduler_.settle(id, answers, now_);
@@ -301,6 +344,11 @@ class Model {
   void lose(SessionId id, Line& line, Scheduler::Gone how) {
     const auto attempt = line.attempt;
     const bool settled_first = dice_.below(2) == 0;
+    if (attempt && how == Scheduler::Gone::refused && !scheduler_.has_company(id) && dice_.below(3) != 0) {
+      settle(*attempt, false, scheduler_.site_due(id, now_));
+      lines_.erase(id);
+      return scheduler_.session_gone(id, how, Fixture::no_answer(), now_);
+    }
     if (attempt && settled_first) settle(*attempt, false);
     lines_.erase(id);
     scheduler_.session_gone(id, how, Fixture::no_answer(), now_);
@@ -312,7 +360,7 @@ class Model {
     for (const auto& [number, letter] : letters_) {
       if (letter.left == 0) {
         CHECK(scheduler_.finished(number));
-      } else if (!letter.cancelled) {
+      } else if (!letter.forgotten) {
         CHECK_FALSE(scheduler_.finished(number));
       }
       for (const auto where : letter.where) {
@@ -323,7 +371,7 @@ class Model {
     for (const auto& [id, line] : lines_) idle += line.state == Line::State::idle;
     const auto load = scheduler_.load();
     CHECK(load.in_attempt == flying);
-    CHECK(load.ready + load.delayed + load.resolving == waiting);
+    CHECK(load.ready + load.delayed + load.resolving + load.held == waiting);
     CHECK(load.sessions == lines_.size());
     CHECK(load.idle == idle);
     std::uint64_t of_sites = 0, sessions = 0;
@@ -333,7 +381,7 @@ class Model {
       CHECK(site.window >= 1);
       CHECK(site.window <= config_.connections_per_site);
     }
-    CHECK(of_sites <= load.ready);
+    CHECK(of_sites <= load.ready + load.delayed + load.held);
     CHECK(sessions == lines_.size());
   }
 
@@ -341,6 +389,7 @@ class Model {
   void drain() {
     paused_ = false;
     scheduler_.pause(false);
+    while (!held_.empty()) hold(*held_.begin(), false);
     for (int i = 0; i < 20'000; ++i) {
       resolve();
       progress();
@@ -380,6 +429,7 @@ class Model {
   std::map<AttemptId, Work> attempts_;
   std::map<SessionId, Line> lines_;
   std::set<std::string> asked_;
+  std::set<std::uint64_t> held_;
 };
 
 } // namespace

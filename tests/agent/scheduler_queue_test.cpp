@@ -321,16 +321,16 @@ TEST_CASE("A flush makes due what waits: all of it, one domain, or one message")
     return tried;
   };
   CHECK(again_later().empty());
-  f.scheduler.flush_domain("D.mx", f.now);
+  f.scheduler.flush(at_site("d.mx"), f.now);
   CHECK(again_later() == std::multiset<std::string>{"a@d.mx", "b@d.mx"});
-  f.scheduler.flush_message(one.number(), f.now);
+  f.scheduler.flush(one_message(one.number()), f.now);
   CHECK(again_later() == std::multiset<std::string>{"a@d.mx", "a@e.mx"});
-  f.scheduler.flush_message(two.number(), f.now);
+  f.scheduler.flush(one_message(two.number()), f.now);
   CHECK(again_later() == std::multiset<std::string>{"b@d.mx"});
-  f.scheduler.flush(f.now);
+  f.scheduler.flush({}, f.now);
   CHECK(again_later() == std::multiset<std::string>{"a@d.mx", "a@e.mx", "b@d.mx"});
-  f.scheduler.flush_domain("unknown.example", f.now);
-  f.scheduler.flush_message(77, f.now);
+  f.scheduler.flush(at_site("unknown.example"), f.now);
+  f.scheduler.flush(one_message(77), f.now);
   CHECK(again_later().empty());
 }
 

@@ -117,64 +117,103 @@ TEST_CASE("A refused session shrinks the window to those that live, and its reci
   CHECK(f.all_work().empty());
 }
 
-TEST_CASE(
-    "A site without a session left is down: what waits is answered, until the first of it is due again") {
+TEST_CASE("A site without a session left is down: what waits is told once, and waits with the site") {
   Fixture f;
   auto& message = f.add(users(2600, "d.mx"));
   f.route_all();
   const Work first = f.the_work();
   CHECK_FALSE(f.scheduler.has_company(first.session));
-  const auto due = f.now + 5min;
+  const auto due = f.scheduler.site_due(first.session, f.now);
+  CHECK(due >= f.now + 5min);
+  CHECK(due <= f.now + 5min * 5 / 4);
   const bool settled_first = GENERATE(true, false);
   if (settled_first) f.settle(first, delayed(due));
   f.scheduler.session_gone(first.session, Gone::refused, Fixture::no_answer(), f.now);
   if (!settled_first) f.settle(first, delayed(due));
 
   std::size_t answered = 0;
-  for (const auto& work : f.all_work()) {
-    CHECK(work.kind == Kind::site_down);
-    CHECK(work.recipients.size() <= 1000);
-    REQUIRE(work.last_outcome);
-    CHECK(work.last_outcome->diagnostic_code == "x-bulkmail; connect timed out");
-    answered += work.recipients.size();
-    f.settle(work, delayed(due + 10s));
-  }
+  const auto tell_all = [&](Monotonic until) {
+    answered = 0;
+    for (const auto& work : f.all_work()) {
+      CHECK(work.kind == Kind::site_down);
+      CHECK(work.recipients.size() <= 1000);
+      REQUIRE(work.last_outcome);
+      CHECK(work.last_outcome->diagnostic_code == "x-bulkmail; connect timed out");
+      CHECK(work.due == until);
+      answered += work.recipients.size();
+      f.settle(work, delayed(until));
+    }
+  };
+  tell_all(due);
   CHECK(answered == 2500);
   CHECK(view(f, "10 mx").next_attempt == due);
+  CHECK(f.scheduler.next_attempt(message.number()) == due);
+  CHECK(f.scheduler.load().delayed == 2600);
   CHECK(f.scheduler.quiet());
+  CHECK(f.scheduler.wake_at(f.now) == due);
 
-  // New mail does not wake it, but is answered at once, and may shorten the wait.
+  // New mail is told as well, and changes nothing.
   f.now += 1min;
   f.add({"new@d.mx"});
-  const Work late = f.the_work();
-  CHECK(late.kind == Kind::site_down);
-  f.settle(late, delayed(f.now + 2min));
-  CHECK(view(f, "10 mx").next_attempt == f.now + 2min);
+  tell_all(due);
+  CHECK(answered == 1);
 
-  // Then one session probes, and the rest waits for it.
-  f.now += 2min;
+  // Then one session probes, and the rest waits for it. In vain: all are told again, and the next wait is the schedule's.
+  f.now = due;
   const Work probe = f.the_work();
   CHECK(probe.kind == Kind::open);
-  f.now = due + 10s;
-  CHECK(f.all_work().empty());
-  CHECK(f.scheduler.load().ready == 2600);
-  f.complete(probe);
+  f.refuse(probe);
+  const auto next = *view(f, "10 mx").next_attempt;
+  CHECK(next >= f.now + 5min);
+  tell_all(next);
+  CHECK(answered == 2501);
+
+  // It answers, and everything is ready at once, but a slow start.
+  f.now = next;
+  const Work second = f.the_work();
+  CHECK(second.kind == Kind::open);
+  CHECK(f.scheduler.load().ready == 2501);
+  f.complete(second);
   CHECK(f.all_work().size() == 2);
   CHECK_FALSE(view(f, "10 mx").next_attempt);
   CHECK_FALSE(f.scheduler.finished(message.number()));
 }
 
-TEST_CASE("A site that is down is left alone for a second at least") {
-  Fixture f;
-  f.add({"a@d.mx"});
+TEST_CASE("Waits between tries of a site follow the schedule, until it answers") {
+  Fixture f({.schedule = RetrySchedule({1min, 10min, 1h})});
+  f.add(users(10, "d.mx"));
+  f.route_all(1000h);
+  for (const std::chrono::seconds step : {1min, 10min, 60min, 60min}) {
+    f.refuse(f.the_work());
+    const auto wait = *view(f, "10 mx").next_attempt - f.now;
+    CHECK(wait >= step);
+    CHECK(wait <= step * 5 / 4);
+    f.now += wait;
+  }
+  const Work work = f.the_work();
+  f.scheduler.session_established(work.session, f.now);
+  f.settle(work, again);
+  f.scheduler.session_gone(work.session, Gone::closed, nullptr, f.now);
+  f.refuse(f.the_work());
+  CHECK(*view(f, "10 mx").next_attempt <= f.now + 75s);
+}
+
+TEST_CASE("Recipients with an answer of their own keep their own time through an outage") {
+  Fixture f({.recipients_per_transaction = 1});
+  auto& message = f.add(users(2, "d.mx"));
   f.route_all();
-  f.refuse(f.the_work(), f.now);
-  const Work answer = f.the_work();
-  CHECK(answer.kind == Kind::site_down);
-  f.settle(answer, delayed(f.now + 10ms));
-  CHECK(view(f, "10 mx").next_attempt == f.now + 1s);
-  f.now += 1s;
-  CHECK(f.the_work().kind == Kind::open);
+  const Work first = f.the_work();
+  f.scheduler.session_established(first.session, f.now);
+  f.settle(first, delayed(f.now + 1min));
+  f.scheduler.session_gone(first.session, Gone::closed, nullptr, f.now);
+  f.refuse(f.the_work());
+  const auto due = *view(f, "10 mx").next_attempt;
+  CHECK(f.scheduler.next_attempt(message.number()) == f.now + 1min);
+  f.now += 1min;
+  const Work told = f.the_work();
+  CHECK(told.kind == Kind::site_down);
+  f.settle(told, delayed(told.due));
+  CHECK(f.scheduler.next_attempt(message.number()) == due);
 }
 
 TEST_CASE("A session that comes through after all ends the outage") {
@@ -204,12 +243,12 @@ TEST_CASE("A flush lifts the hold of a site that is down") {
   Fixture f;
   auto& message = f.add({"a@d.mx"});
   f.route_all();
-  f.refuse(f.the_work(), f.now + 1h);
+  f.refuse(f.the_work());
   CHECK(f.all_work().empty());
   switch (GENERATE(0, 1, 2)) {
-  case 0: f.scheduler.flush(f.now); break;
-  case 1: f.scheduler.flush_domain("d.mx", f.now); break;
-  case 2: f.scheduler.flush_message(message.number(), f.now); break;
+  case 0: f.scheduler.flush({}, f.now); break;
+  case 1: f.scheduler.flush(at_site("d.mx"), f.now); break;
+  case 2: f.scheduler.flush(one_message(message.number()), f.now); break;
   }
   CHECK(f.the_work().kind == Kind::open);
 }
@@ -312,7 +351,7 @@ TEST_CASE(
   const Work next = f.the_work();
   CHECK(next.route->site == "10 s5");
   // One does not, and its place is the next one's.
-  f.refuse(all[0], f.now + 1h);
+  f.refuse(all[0]);
   CHECK(f.the_work().route->site == "10 s6");
 }
 
