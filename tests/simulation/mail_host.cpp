@@ -17,6 +17,18 @@ std::string message_id(std::string_view content) {
   return at == std::string_view::npos ? std::string() : between(content.substr(at), '<', '>');
 }
 
+// What a notice says and of which message: kept by the host of the senders.
+void note_told(Book& book, std::string_view content) {
+  const auto about = content.find("In-Reply-To: ");
+  if (about == std::string_view::npos) return;
+  const std::string original = between(content.substr(about), '<', '>');
+  constexpr std::string_view field = "\r\nFinal-Recipient: rfc822; ";
+  for (auto at = content.find(field); at != std::string_view::npos; at = content.find(field, at + 1)) {
+    const std::string_view rest = content.substr(at + field.size());
+    book.told[{original, std::string(rest.substr(0, rest.find("\r\n")))}].insert(message_id(content));
+  }
+}
+
 } // namespace
 
 MailHostSession::Answer MailHostSession::greet() {
@@ -102,6 +114,7 @@ void MailHostSession::end_of_data(Answer& answer, Monotonic now) {
     entry.taken.push_back(now);
     if (lost) ++entry.replies_lost;
   }
+  if (!recipients_.empty()) note_told(book_, content_);
   recipients_.clear();
   if (lost)
     answer.close = true;

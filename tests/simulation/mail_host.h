@@ -6,6 +6,7 @@
 #include "spool/time.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,8 @@ struct Book {
   };
 
   std::map<std::pair<std::string, std::string>, Entry> entries;
+  // Which notices told of a message's recipient.
+  std::map<std::pair<std::string, std::string>, std::set<std::string>> told;
 };
 
 // How likely (of 1000) things go wrong at a host.

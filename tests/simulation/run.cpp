@@ -139,6 +139,9 @@ class World {
       network_.records.mx(domain, 10, fmt::format("mx{}.example", i % sites_));
       if (dice_.below(3) == 0) network_.records.mx(domain, 20, fmt::format("mx{}.example", (i + 1) % sites_));
     }
+    network_.hosts[resolver::fake::ip("198.18.1.1")] = Character{}; // senders', who are told of failures
+    network_.records.address("mail.senders.example", "198.18.1.1");
+    network_.records.mx("senders.example", 10, "mail.senders.example");
     network_.records.broken["d1.example"] = 2; // SERVFAIL, for ever
     network_.lost_datagrams = static_cast<int>(dice_.below(300));
   }
@@ -191,7 +194,8 @@ class World {
       return;
     }
     std::set<std::string> recipients;
-    std::string text = "MAIL FROM:<list@example.org>\r\n";
+    const bool asks = dice_.below(2) == 0;
+    std::string text = fmt::format("MAIL FROM:<list@senders.example>{}\r\n", asks ? " XDSN" : "");
     for (std::uint64_t i = 1 + dice_.below(8); i > 0; --i) {
       recipients.insert(fmt::format("u{}@d{}.example", dice_.below(1000), dice_.below(domains_)));
     }
@@ -199,6 +203,7 @@ class World {
     text += "DATA\r\nMessage-ID: <" + id + ">\r\n\r\n..a dot\r\ntext\r\n.\r\n";
     disk_->put("new/" + id, text);
     accepted_.emplace(id, recipients);
+    if (asks) asking_.insert(id);
     if (engine_ && dice_.below(4) != 0) engine_->dropped(id); // some events are lost: the rescan finds those
   }
 
@@ -293,6 +298,7 @@ class World {
     if (timeline_.now().mono < next_look_) return false;
     next_look_ = timeline_.now().mono + 10min;
     if (timeline_.now().mono - began_ < drops_within) return false;
+    if (!disk_->list("new")->empty() || !disk_->list("cur")->empty()) return false; // notices are under way
     return std::ranges::all_of(accepted_, [&](const auto& entry) {
       return final_status(entry.first).has_value() && !disk_->contents("cur/" + entry.first);
     });
@@ -325,9 +331,29 @@ class World {
       if (status->at("recipients").size() != recipients.size())
         report_.problem = id + " lacks recipients in its status";
       for (const auto& told : status->at("recipients")) check_recipient(id, told);
+      check_told(id, *status);
       const std::string text = status->dump();
       for (const char c : text)
         report_.trace = (report_.trace ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    }
+  }
+
+  // Each failure was told of in one notice, and nothing else was; no notice came twice without an excuse.
+  void check_told(const std::string& id, const nlohmann::json& status) {
+    for (const auto& one : status.at("recipients")) {
+      const std::string recipient =
+          one.at("final_recipient").get<std::string>().substr(std::string("rfc822; ").size());
+      const bool due = one.at("action") == "failed" && asking_.contains(id);
+      const auto found = network_.book.told.find({id, recipient});
+      const std::size_t notices = found == network_.book.told.end() ? 0 : found->second.size();
+      if (notices != (due ? 1U : 0U)) {
+        report_.problem = fmt::format("{} {} was told of in {} notices", id, recipient, notices);
+        return;
+      }
+      if (!due) continue;
+      ++report_.told;
+      const auto& entry = network_.book.entries.at({*found->second.begin(), "list@senders.example"});
+      if (!excused(entry)) report_.problem = *found->second.begin() + " was sent again without an excuse";
     }
   }
 
@@ -363,6 +389,7 @@ class World {
   std::optional<Monotonic> turn_at_;
   Monotonic began_ = timeline_.now().mono, next_look_{};
   std::map<std::string, std::set<std::string>> accepted_;
+  std::set<std::string> asking_; // those of accepted_ whose senders are told of failures
   std::vector<Monotonic> deaths_;
   std::size_t sites_ = 0, domains_ = 0;
   bool full_ = false;

@@ -13,7 +13,7 @@ namespace bulkmail::simulation {
 struct Report {
   std::string problem;     // empty: all invariants held
   std::uint64_t trace = 0; // of everything that was logged and told; equal for equal seeds
-  std::uint64_t messages = 0, recipients = 0, relayed = 0, failed = 0, duplicates = 0, kills = 0,
+  std::uint64_t messages = 0, recipients = 0, relayed = 0, failed = 0, told = 0, duplicates = 0, kills = 0,
                 power_cuts = 0, steps = 0;
 };
 

@@ -33,16 +33,18 @@ TEST_CASE("Days of mail with faults, kills and power cuts: nothing is lost, noth
     sum.recipients += report.recipients;
     sum.relayed += report.relayed;
     sum.failed += report.failed;
+    sum.told += report.told;
     sum.duplicates += report.duplicates;
     sum.kills += report.kills;
     sum.power_cuts += report.power_cuts;
     sum.steps += report.steps;
   }
-  fmt::print("{} seeds: {} messages, {} recipients, {} relayed, {} failed, {} excused duplicates, {} kills, "
+  fmt::print("{} seeds: {} messages, {} recipients, {} relayed, {} failed ({} told of by mail), {} excused "
+             "duplicates, {} kills, "
              "{} of them "
              "power cuts, {} steps\n",
-             last - first + 1, sum.messages, sum.recipients, sum.relayed, sum.failed, sum.duplicates,
-             sum.kills, sum.power_cuts, sum.steps);
+             last - first + 1, sum.messages, sum.recipients, sum.relayed, sum.failed, sum.told,
+             sum.duplicates, sum.kills, sum.power_cuts, sum.steps);
 }
 
 TEST_CASE("A seed replays to the same byte") {
