@@ -7,6 +7,7 @@
 
 #include "agent/queue/intrusive_list.h"
 #include "agent/queue/mail.h"
+#include "agent/queue/meter.h"
 #include "resolver/route.h"
 
 #include <cstdint>
@@ -30,17 +31,20 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
     route,
     answer, // to be answered with `failure`
     turn,   // to be taken into the lane, some at a time
+    limit,  // its rate's next moment
     release // held
   } wait = Wait::nothing;
   bool hopeless = false; // not a domain at all: `failure` stays
   bool held = false;
   bool resting = false;    // nothing needs it
   bool turn_kept = false;  // a share's turn had come when the route was found too old
-  bool one_is_out = false; // of a route that is good for one turn, that one is in the lane
+  bool one_is_out = false; // of shares that go one by one, one is in the lane
   Lane* lane = nullptr;    // that the route leads to
   std::shared_ptr<const resolver::Route> route;
   Monotonic fresh_until{}; // a route just found is good for one turn, whatever its TTL; cleared by that turn
   std::shared_ptr<const resolver::RouteFailure> failure;
+  Meter meter;                   // of its own, beside that of its Site
+  std::uint32_t limit_place = 0; // among the domains that wait for their rates
   Ring<Share> waiting;
   std::uint64_t recipients = 0; // in them
   std::uint32_t shares = 0;     // that have unfinished recipients, wherever they are
@@ -49,8 +53,9 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
     return lane != nullptr && (now < route->expires || now < fresh_until);
   }
 
-  // Only by being just found: for one turn.
-  [[nodiscard]] bool one_turn_only(Monotonic now) const { return now >= route->expires; }
+  // Its shares go into the lane one at a time, each when the one before has had its turn: the route was just found and may
+  // be used once, or there is a rate.
+  [[nodiscard]] bool one_by_one(Monotonic now) const { return now >= route->expires || meter.limits(); }
 };
 
 } // namespace bulkmail::agent

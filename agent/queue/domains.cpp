@@ -71,6 +71,8 @@ void Domains::wake(DomainQueue& domain) {
 DomainQueue* Domains::overripe(Monotonic now) const {
   if (resting_.empty()) return nullptr;
   DomainQueue& longest = resting_.front();
+  // One that its rate still holds back would come back as a stranger, without that.
+  if (longest.meter.next(now) > now) return nullptr;
   return resting_count_ > max_resting || !longest.usable(now) ? &longest : nullptr;
 }
 

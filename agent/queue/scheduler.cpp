@@ -92,6 +92,8 @@ void Scheduler::add(Consignment consignment, Monotonic now) {
   const Ref<Mail> ref = s.backlog.add(consignment, s.domains, now, ready);
   Mail& mail = s.backlog.mails[ref];
   s.apply_holds(mail);
+  mail.weight =
+      static_cast<std::uint16_t>(std::clamp(s.config.senders.weight(mail.facts.sender()), 1U, 0xffffU));
   s.delayed += mail.unfinished;
   for (const Ref<Job> job : ready) {
     s.delayed -= s.backlog.jobs[job].size();
@@ -114,8 +116,9 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
   if (answer) {
     Lane* left = domain.lane;
     domain.route = std::make_shared<const resolver::Route>(std::move(*answer));
-    domain.lane = &s.sites.join(domain.route);
+    domain.lane = &s.sites.join(domain.route, now);
     if (left != nullptr) s.sites.leave(*left);
+    domain.meter.set(s.config.sites.domain(name, *domain.route), now);
     s.sites.hold(*domain.lane->site, s.holds.site(domain.lane->site->name, *domain.route));
     if (needed) domain.fresh_until = domain.turn_kept ? Monotonic::max() : now + freshness;
   } else {
@@ -212,6 +215,7 @@ std::optional<Monotonic> Scheduler::wake_at(Monotonic now) const {
   if (!s.paused) {
     if (!s.unroutable.empty() || !s.entering.empty() || s.sites.anything_to_do(now)) return now;
     consider(s.backlog.next_due());
+    if (!s.limited.empty()) consider(s.limited.top_key());
     consider(s.sites.yield_at());
     consider(s.sites.give_up_at());
   }

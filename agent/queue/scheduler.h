@@ -17,6 +17,8 @@
 #pragma once
 
 #include "agent/queue/retry.h"
+#include "agent/queue/sender_rules.h"
+#include "agent/queue/site_rules.h"
 #include "agent/queue/sorting.h"
 #include "agent/queue/window.h"
 #include "resolver/route.h"
@@ -42,6 +44,8 @@ struct SchedulerConfig {
   std::uint32_t recipients_per_transaction = 100;
   std::chrono::milliseconds idle{10'000};
   RetrySchedule schedule{{std::chrono::minutes{5}}}; // of Sites that cannot be reached
+  SiteRules sites{};                                 // what limits Sites and recipient domains
+  SenderRules senders{};                               // whose mail has a larger share of a Site
 };
 
 // One message to one Site, once.
@@ -160,7 +164,7 @@ class Scheduler {
   void hold(const Selector& what, Monotonic now);
   void release(const Selector& what, Monotonic now);
   void cancel(const Selector& what, Monotonic now);
-  void set_config(SchedulerConfig config);
+  void set_config(SchedulerConfig config, Monotonic now);
 
   // Of a message: when its next delayed recipient is due. None: nothing is delayed.
   [[nodiscard]] std::optional<Monotonic> next_attempt(std::uint64_t message) const;

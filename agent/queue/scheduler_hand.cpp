@@ -172,9 +172,16 @@ void Scheduler::forget(std::uint64_t message) {
   }
 }
 
-void Scheduler::set_config(SchedulerConfig config) {
-  impl_->config = std::move(config);
-  impl_->sites.set_config(impl_->config);
+void Scheduler::set_config(SchedulerConfig config, Monotonic now) {
+  Impl& s = *impl_;
+  s.tell(now);
+  s.config = std::move(config);
+  s.sites.set_config(s.config, now);
+  s.domains.each([&](DomainQueue& domain) {
+    if (domain.lane == nullptr) return;
+    domain.meter.set(s.config.sites.domain(domain.name, *domain.route), now);
+    if (domain.shares > 0) s.place(domain, now);
+  });
 }
 
 } // namespace bulkmail::agent

@@ -63,6 +63,7 @@ struct Scheduler::Impl {
   Table<Parcel> parcels; // of messages to more than one domain, by message and lane
   List<DomainQueue> unroutable,
       entering;                 // with recipients to be answered so; with shares that may enter their lane
+  Heap<DomainQueue, Monotonic, &DomainQueue::limit_place> limited; // by when their rates let something go
   Ring<Job> expired, cancelled; // to be answered so
   Ref<Mail> expiring;           // whose jobs are being looked through
   Ref<Share> expiring_share;

@@ -11,6 +11,7 @@ std::uint64_t& Scheduler::Impl::total(const DomainQueue& domain) {
   case DomainQueue::Wait::release: return held;
   case DomainQueue::Wait::nothing:
   case DomainQueue::Wait::answer:
+  case DomainQueue::Wait::limit:
   case DomainQueue::Wait::turn: break;
   }
   return ready;
@@ -66,7 +67,7 @@ void Scheduler::Impl::file(Ref<Share> ref, Where where, Monotonic now) {
   }
   const DomainQueue& domain = domains[share.domain];
   const bool open = domain.wait == DomainQueue::Wait::nothing && !domain.held && domain.usable(now) &&
-                    !domain.one_turn_only(now);
+                    !domain.one_by_one(now);
   if (open || where == Where::told) return join(ref, where);
   wait(ref, where == Where::front, now);
 }
@@ -86,10 +87,11 @@ void Scheduler::Impl::place(DomainQueue& domain, Monotonic now) {
   using Wait = DomainQueue::Wait;
   Wait wait = Wait::nothing;
   if (!domain.waiting.empty()) {
-    wait = domain.held          ? Wait::release
-           : domain.failure     ? Wait::answer
-           : domain.usable(now) ? Wait::turn
-                                : Wait::route;
+    wait = domain.held                    ? Wait::release
+           : domain.failure               ? Wait::answer
+           : !domain.usable(now)          ? Wait::route
+           : domain.meter.next(now) > now ? Wait::limit
+                                          : Wait::turn;
   }
   if (domain.waiting.empty() && !domain.hopeless) domain.failure.reset(); // it may live when more comes
   if (wait == Wait::route) {
@@ -107,6 +109,11 @@ void Scheduler::Impl::place(DomainQueue& domain, Monotonic now) {
                                                                        : nullptr;
   domain.Link<>::unlink();
   if (list != nullptr) list->push_back(domain);
+  if (wait == Wait::limit) {
+    limited.set(&domain, domain.meter.next(now));
+  } else {
+    limited.erase(&domain);
+  }
 }
 
 // ---- Out
@@ -232,14 +239,12 @@ void Scheduler::Impl::expire(Monotonic now) {
 // Shares whose domain lacks nothing any more go on into its lane.
 void Scheduler::Impl::enter(Monotonic now) {
   while (DomainQueue* domain = entering.first()) {
-    if (!domain->usable(now)) {
-      place(*domain, now);
-      continue;
-    }
+    place(*domain, now);
+    if (domain->wait != DomainQueue::Wait::turn) continue;
     if (!spend()) return;
     const Ref<Share> share = domain->waiting.first();
     // A route that is good for one turn lets one in, which may have waited for that turn before.
-    const bool one = domain->one_turn_only(now);
+    const bool one = domain->one_by_one(now);
     domain->one_is_out = one;
     const bool kept = std::exchange(domain->turn_kept, false);
     leave(share, now);
@@ -267,6 +272,10 @@ void Scheduler::Impl::advance(Monotonic now) {
   }
   sweep(now);
   if (paused) return;
+  while (!limited.empty() && limited.top_key() <= now) {
+    if (!spend()) return;
+    place(*limited.top(), now);
+  }
   enter(now);
   while (const Ref<Job> job = backlog.due(now)) {
     if (!spend()) return;

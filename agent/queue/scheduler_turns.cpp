@@ -107,6 +107,9 @@ Ref<Share> Scheduler::Impl::next_share(Lane& lane, Monotonic now) {
       leave(ref, now);
       if (!domain.held) domain.turn_kept = true;
       wait(ref, true, now);
+    } else if (domain.meter.next(now) > now && !site.down) {
+      leave(ref, now);
+      wait(ref, true, now);
     } else if (domain.lane != &lane) {
       leave(ref, now);
       join(ref, Where::back);

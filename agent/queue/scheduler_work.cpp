@@ -76,13 +76,17 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   work.route = domain.route;
   sites.begin_attempt(*lane.site);
   const bool alone = backlog.mails[share.mail].one_by_one;
-  const std::uint32_t limit = alone ? 1 : std::max(config.recipients_per_transaction, 1U);
+  const std::uint32_t limit = alone ? 1
+                                    : std::min({std::max(config.recipients_per_transaction, 1U),
+                                                domain.meter.most(), lane.site->meter.most()});
   const Ref<Parcel> at = share.parcel;
   const bool last_share = share.links.next == ref;
   take_jobs(ref, limit, attempt, now);
   if (share.parcel) backlog.parcels[at].shares.rotate(backlog.shares);
   if (share.parcel || !last_share) charge(at, attempt.count);
   domain.fresh_until = {};
+  domain.meter.take(attempt.count, now);
+  sites.spend(*lane.site, attempt.count, now);
   if (std::exchange(domain.one_is_out, false)) place(domain, now);
   fill(work, attempt);
   sites.refresh(lane);

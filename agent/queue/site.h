@@ -80,6 +80,9 @@ struct Site : Link<> { // linked: it waits for a place and has not answered yet
   std::uint32_t attempts = 0; // under way, site_down answers included
   std::uint32_t working = 0;  // lanes with work
   bool held = false;
+  Meter meter;
+  bool resting = false;         // until the meter lets the next transaction go
+  std::uint32_t rest_place = 0; // among those that rest
 
   // Sessions, by state.
   std::uint32_t opening = 0, busy = 0, idle = 0, closing = 0;

@@ -16,24 +16,48 @@ constexpr std::chrono::seconds opening_rest{1};
 
 Sites::Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice)
     : per_site_(config.connections_per_site),
+      rules_(config.sites),
       idle_(config.idle),
       schedule_(config.schedule),
       parcels_(parcels),
       dice_(dice),
       places_(config.connections) {}
 
-void Sites::set_config(const SchedulerConfig& config) {
+void Sites::set_config(const SchedulerConfig& config, Monotonic now) {
   per_site_ = config.connections_per_site;
   idle_ = config.idle;
   schedule_ = config.schedule;
   places_.set_limit(config.connections);
-  for (auto& [name, site] : sites_) {
-    site.window.set_limit(per_site_);
-    places_.update(site);
-  }
+  rules_ = config.sites;
+  for (auto& [name, site] : sites_) apply_rules(site, now);
 }
 
-Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route) {
+void Sites::apply_rules(Site& site, Monotonic now) {
+  const SiteRule* rule = rules_.site(*site.route);
+  site.window.set_limit(rule != nullptr ? rule->connections.value_or(per_site_) : per_site_);
+  site.meter.set(rule, now);
+  rest(site, now);
+}
+
+void Sites::spend(Site& site, std::uint32_t recipients, Monotonic now) {
+  if (!site.meter.limits()) return;
+  site.meter.take(recipients, now);
+  rest(site, now);
+}
+
+// Nothing is polled: it stands in a heap until its time, and is in no other list.
+void Sites::rest(Site& site, Monotonic now) {
+  const Monotonic next = site.meter.next(now);
+  site.resting = next > now;
+  if (site.resting) {
+    rests_.set(&site, next);
+  } else {
+    rests_.erase(&site);
+  }
+  refresh(site);
+}
+
+Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic now) {
   auto known = sites_.find(route->site);
   if (known == sites_.end()) {
     // Steps of different Sites hardly ever have the same number: mail that moves was not told by its new one.
@@ -50,7 +74,9 @@ Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route) {
     site.lanes.push_back(&lane);
   }
   Lane& lane = lanes_[at->second];
+  const bool new_site = site.route == nullptr;
   site.route = route;
+  if (new_site) apply_rules(site, now);
   ++lane.domains;
   refresh(lane); // it may have been about to be forgotten
   return lane;
@@ -88,9 +114,9 @@ void Sites::refresh(Lane& lane) {
   }
   List<Lane>* place = nullptr;
   if (working && !site.held) {
-    place = site.down ? &down_ : lane.idle.empty() ? &site.wanting : &servable_;
+    place = site.down ? &down_ : site.resting ? nullptr : lane.idle.empty() ? &site.wanting : &servable_;
   } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty() && site.attempts == 0 &&
-             site.promised == 0 && !site.down) {
+             site.promised == 0 && !site.down && !site.resting) {
     place = &unused_;
   }
   if (place != lane.place) {
@@ -253,6 +279,7 @@ void Sites::end_hold(Site& site) {
 void Sites::end_holds(Monotonic now) {
   if (no_opening_until_ && *no_opening_until_ <= now) no_opening_until_.reset();
   while (!holds_.empty() && holds_.top_key() <= now) end_hold(*holds_.top());
+  while (!rests_.empty() && rests_.top_key() <= now) rest(*rests_.top(), now);
 }
 
 void Sites::end_all_holds() {
@@ -302,6 +329,7 @@ std::optional<Monotonic> Sites::wake_at() const {
   const auto consider = [&](Monotonic other) { at = std::min(at.value_or(other), other); };
   if (!idle_sessions_.empty()) consider(idle_sessions_.front().idle_since + idle_);
   if (!holds_.empty()) consider(holds_.top_key());
+  if (!rests_.empty()) consider(rests_.top_key());
   return at;
 }
 

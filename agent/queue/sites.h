@@ -19,10 +19,10 @@ namespace bulkmail::agent {
 class Sites {
  public:
   Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice);
-  void set_config(const SchedulerConfig& config);
+  void set_config(const SchedulerConfig& config, Monotonic now);
 
   // A domain joins the lane that its route leads to, or leaves it.
-  Lane& join(const std::shared_ptr<const resolver::Route>& route);
+  Lane& join(const std::shared_ptr<const resolver::Route>& route, Monotonic now);
   void leave(Lane& lane);
 
   [[nodiscard]] Lane& lane(Ref<Lane> ref) { return lanes_[ref]; }
@@ -38,6 +38,9 @@ class Sites {
   void begin_attempt(Site& site) { ++site.attempts; }
 
   void end_attempt(Site& site);
+
+  // A transaction with so many recipients goes: the Site rests until its rates let the next one go.
+  void spend(Site& site, std::uint32_t recipients, Monotonic now);
 
   // Sessions.
   [[nodiscard]] Session* find(SessionId id);
@@ -108,7 +111,10 @@ class Sites {
   }
 
   void set_state(Site& site, bool held, bool down);
+  void apply_rules(Site& site, Monotonic now);
+  void rest(Site& site, Monotonic now);
   std::uint32_t per_site_;
+  SiteRules rules_;
   milliseconds idle_;
   RetrySchedule schedule_;
   Slab<Parcel>& parcels_;
@@ -125,6 +131,7 @@ class Sites {
   std::uint32_t idle_count_ = 0, closing_count_ = 0;
   std::uint64_t ready_ = 0, put_off_ = 0, held_ = 0; // recipients
   Heap<Site, Monotonic, &Site::hold_place> holds_;
+  Heap<Site, Monotonic, &Site::rest_place> rests_;
 };
 
 } // namespace bulkmail::agent

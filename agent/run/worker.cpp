@@ -29,7 +29,9 @@ SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t wor
           .connections_per_site = smtp.connections_per_site,
           .recipients_per_transaction = smtp.recipients_per_transaction,
           .idle = smtp.idle,
-          .schedule = RetrySchedule(settings.config.retry.schedule)};
+          .schedule = RetrySchedule(settings.config.retry.schedule),
+          .sites = SiteRules(settings.config.sites),
+          .senders = SenderRules(settings.config.senders)};
 }
 
 resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
@@ -109,7 +111,7 @@ void Worker::spool_is_good(bool good) {
 
 void Worker::reload(const Config& config) {
   settings_.config = config;
-  scheduler_.set_config(scheduler_config(settings_, number_));
+  scheduler_.set_config(scheduler_config(settings_, number_), seams_.clock.now().mono);
   settler_ = make_settler(config, dice_);
 }
 

@@ -147,7 +147,7 @@ class Model {
     case 1:
       config_.connections = static_cast<std::uint32_t>(2 + dice_.below(12));
       config_.connections_per_site = static_cast<std::uint32_t>(1 + dice_.below(6));
-      scheduler_.set_config(config_);
+      scheduler_.set_config(config_, now_);
       break;
     case 2:
       if (!letters_.empty()) forget(1 + dice_.below(letters_.size()));

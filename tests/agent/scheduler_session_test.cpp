@@ -387,7 +387,7 @@ TEST_CASE("Lower limits hold as soon as sessions become free") {
   f.route_all();
   auto busy = grow(f, 6);
   f.config.connections_per_site = 2;
-  f.scheduler.set_config(f.config);
+  f.scheduler.set_config(f.config, f.now);
   for (int round = 0; round < 3; ++round) {
     for (const auto& work : std::exchange(busy, {})) f.complete(work);
     for (auto& work : f.all_work()) {
@@ -400,7 +400,7 @@ TEST_CASE("Lower limits hold as soon as sessions become free") {
   }
   CHECK(f.scheduler.load().sessions == 2);
   f.config.connections = 1;
-  f.scheduler.set_config(f.config);
+  f.scheduler.set_config(f.config, f.now);
   for (const auto& work : std::exchange(busy, {})) f.complete(work);
   CHECK(count_of(f.all_work(), Kind::close) == 1);
 }
