@@ -30,6 +30,11 @@ class FarOffice final : public Worker::Office {
     home_.send([this, message, problem = std::move(problem)] { office_.condemned(message, problem); });
   }
 
+  void handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) override {
+    auto held = std::make_shared<std::vector<Consignment>>(std::move(mail));
+    home_.send([this, to, domain, held] { office_.handed_over(to, domain, std::move(*held)); });
+  }
+
   void reported(std::size_t worker, const WorkerReport& report) override {
     home_.send([this, worker, report] { office_.reported(worker, report); });
   }

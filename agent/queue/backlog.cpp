@@ -7,7 +7,6 @@ namespace bulkmail::agent {
 
 Ref<Mail> Backlog::add(Consignment& consignment, Domains& domains, Monotonic now,
                        std::vector<Ref<Job>>& ready) {
-  const std::size_t all = consignment.facts.recipients();
   const Ref<Mail> ref = mails.make(std::move(consignment.facts));
   Mail& mail = mails[ref];
   SortedRecipients& sorted = consignment.recipients;
@@ -18,15 +17,7 @@ Ref<Mail> Backlog::add(Consignment& consignment, Domains& domains, Monotonic now
   by_number_.insert(hash_of(mail.facts.number()), ref);
   expiries_.set(ref, consignment.until);
 
-  std::vector<Known> known; // of each recipient; empty: nothing was restored
-  if (!consignment.restored.empty()) {
-    known.assign(all, {now, 0});
-    for (const auto& restored : consignment.restored) {
-      if (restored.recipient < all)
-        known[restored.recipient] = {std::max(restored.due, now), restored.attempts};
-    }
-  }
-
+  std::ranges::sort(consignment.restored, {}, &Consignment::Restored::recipient);
   Ref<Share> last;
   for (auto& group : sorted.groups) {
     DomainQueue& domain = domains.find_or_make(group);
@@ -38,39 +29,51 @@ Ref<Mail> Backlog::add(Consignment& consignment, Domains& domains, Monotonic now
     share.unfinished = (group.end - group.begin) & 0x7fffffff;
     (last ? shares[last].next_of_mail : mail.shares) = made;
     last = made;
-    make_jobs(made, group.begin, group.end, known, now, ready);
+    make_jobs(made, group.begin, group.end, consignment.restored, now, ready);
   }
   return ref;
 }
 
 void Backlog::make_jobs(Ref<Share> share, std::uint32_t begin, std::uint32_t end,
-                        std::span<const Known> known, Monotonic now, std::vector<Ref<Job>>& ready) {
-  if (known.empty()) {
+                        std::span<const Consignment::Restored> restored, Monotonic now,
+                        std::vector<Ref<Job>>& ready) {
+  if (restored.empty()) {
     ready.push_back(jobs.make(Job{.links = {}, .share = share, .begin = begin, .end = end}));
     return;
   }
   // One job for all of whom the same is known.
   std::uint32_t* order = mails[shares[share].mail].order();
-  std::stable_sort(order + begin, order + end,
-                   [&](std::uint32_t a, std::uint32_t b) { return known[a] < known[b]; });
-  while (begin < end) {
-    const Known& first = known[order[begin]];
-    std::uint32_t next = begin + 1;
-    while (next < end && known[order[next]] == first) ++next;
-    const Ref<Job> job = jobs.make(Job{.links = {}, .share = share, .begin = begin, .end = next});
+  known_.clear();
+  for (std::uint32_t at = begin; at < end; ++at) {
+    const auto one = std::ranges::lower_bound(restored, order[at], {}, &Consignment::Restored::recipient);
+    const bool told = one != restored.end() && one->recipient == order[at];
+    known_.emplace_back(told ? Known{std::max(one->due, now), one->attempts} : Known{now, 0}, order[at]);
+  }
+  std::ranges::stable_sort(known_, {}, &decltype(known_)::value_type::first);
+  for (std::uint32_t at = begin; at < end; ++at) order[at] = known_[at - begin].second;
+  for (std::uint32_t at = begin; at < end;) {
+    const Known& first = known_[at - begin].first;
+    std::uint32_t next = at + 1;
+    while (next < end && known_[next - begin].first == first) ++next;
+    const Ref<Job> job = jobs.make(Job{.links = {}, .share = share, .begin = at, .end = next});
     jobs[job].attempts = std::min(first.attempts, Job::most_attempts) & Job::most_attempts;
     if (first.due <= now) {
       ready.push_back(job);
     } else {
       delay(job, first.due);
     }
-    begin = next;
+    at = next;
   }
 }
 
 Ref<Mail> Backlog::find(std::uint64_t message) const {
   return by_number_.find(hash_of(message),
                          [&](Ref<Mail> ref) { return mails[ref].facts.number() == message; });
+}
+
+std::vector<Ref<Mail>> Backlog::parts(std::uint64_t message) const {
+  return by_number_.find_all(hash_of(message),
+                             [&](Ref<Mail> ref) { return mails[ref].facts.number() == message; });
 }
 
 void Backlog::remove(Ref<Mail> ref) {

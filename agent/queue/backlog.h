@@ -27,7 +27,8 @@ class Backlog {
   // Its jobs that are to wait are delayed already; those that are ready are in `ready`, for the caller to enqueue.
   Ref<Mail> add(Consignment& consignment, Domains& domains, Monotonic now, std::vector<Ref<Job>>& ready);
   [[nodiscard]] Ref<Mail> find(std::uint64_t message) const; // none: it is not, or no longer, in the queue
-  void remove(Ref<Mail> mail);                               // nothing of it is left
+  [[nodiscard]] std::vector<Ref<Mail>> parts(std::uint64_t message) const; // it may have come in parts
+  void remove(Ref<Mail> mail);                                             // nothing of it is left
 
   // Cuts the first `count` recipients off a job.
   [[nodiscard]] Ref<Job> split(Ref<Job> job, std::uint32_t count);
@@ -44,6 +45,8 @@ class Backlog {
   [[nodiscard]] Ref<Mail> take_expired(Monotonic now);
   [[nodiscard]] std::optional<Monotonic> next_expiry() const;
 
+  [[nodiscard]] Monotonic expires_at(Ref<Mail> mail) const { return expiries_.key(mail); }
+
  private:
   // What was known of a recipient before, and when it is due.
   struct Known {
@@ -52,8 +55,10 @@ class Backlog {
     auto operator<=>(const Known&) const = default;
   };
 
-  void make_jobs(Ref<Share> share, std::uint32_t begin, std::uint32_t end, std::span<const Known> known,
-                 Monotonic now, std::vector<Ref<Job>>& ready);
+  void make_jobs(Ref<Share> share, std::uint32_t begin, std::uint32_t end,
+                 std::span<const Consignment::Restored> restored, Monotonic now,
+                 std::vector<Ref<Job>>& ready);
+  std::vector<std::pair<Known, std::uint32_t>> known_; // scratch of make_jobs, with the recipient
   Table<Mail> by_number_;
   SlabHeap<Job, Monotonic, &Job::due_place> dues_{PlaceInSlab<Job, &Job::due_place>{&jobs}};
   SlabHeap<Mail, Monotonic, &Mail::expiry_place> expiries_{PlaceInSlab<Mail, &Mail::expiry_place>{&mails}};

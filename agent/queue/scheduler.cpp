@@ -16,6 +16,8 @@ constexpr std::chrono::seconds freshness{30};
 
 // Steps of some hundred nanoseconds each that one call may take: the loop has its turn well within a millisecond.
 constexpr int call_budget = 1000;
+// Messages that one call hands out of a domain's queue.
+constexpr std::size_t taken_at_once = 1000;
 
 using Kind = Disposition::Kind;
 
@@ -86,8 +88,7 @@ Scheduler::~Scheduler() = default;
 void Scheduler::add(Consignment consignment, Monotonic now) {
   Impl& s = *impl_;
   s.tell(now);
-  const std::uint64_t number = consignment.facts.number();
-  if (s.backlog.find(number) || consignment.recipients.order.empty()) return;
+  if (consignment.recipients.order.empty()) return;
   std::vector<Ref<Job>> ready;
   const Ref<Mail> ref = s.backlog.add(consignment, s.domains, now, ready);
   Mail& mail = s.backlog.mails[ref];
@@ -128,6 +129,55 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
   if (!needed) domain.turn_kept = false;
   if (domain.shares > 0) return s.place(domain, now);
   domain.lane != nullptr ? s.domains.rest(domain) : s.domains.erase(domain);
+}
+
+std::vector<Consignment> Scheduler::take_domain(const std::string& name, Monotonic now) {
+  Impl& s = *impl_;
+  s.tell(now);
+  std::vector<Consignment> taken;
+  DomainQueue* domain = s.domains.find(name);
+  if (domain == nullptr || domain->question == DomainQueue::Question::none) return taken;
+  s.domains.withdraw(*domain);
+  domain->question = DomainQueue::Question::none;
+  s.lose_route(*domain);
+  // The domain goes with the last of its shares, unless some are in attempts, delayed or held.
+  while (taken.size() < taken_at_once && (domain = s.domains.find(name)) != nullptr &&
+         !domain->waiting.empty())
+    taken.push_back(s.take_share(domain->waiting.first(), now));
+  if (domain == nullptr) return taken;
+  if (domain->shares > 0)
+    s.place(*domain, now);
+  else
+    s.domains.erase(*domain);
+  return taken;
+}
+
+// What is ready of a share leaves the queue for good.
+Consignment Scheduler::Impl::take_share(Ref<Share> ref, Monotonic now) {
+  const Ref<Mail> of = backlog.shares[ref].mail;
+  Mail& mail = backlog.mails[of];
+  Consignment taken(mail.facts);
+  taken.expires = mail.expires;
+  taken.until = backlog.expires_at(of);
+  taken.attempt_first = mail.attempt_first;
+  auto& sorted = taken.recipients;
+  sorted.one_by_one = mail.one_by_one;
+  sorted.groups.push_back({domains[backlog.shares[ref].domain].name, {}, 0, backlog.shares[ref].waiting});
+  for (std::uint32_t left = backlog.shares[ref].waiting; left > 0;) {
+    const Ref<Job> job = backlog.shares[ref].ready.first();
+    const Job& ready_job = backlog.jobs[job];
+    left -= ready_job.size();
+    const std::span recipients(mail.order() + ready_job.begin, ready_job.size());
+    sorted.order.insert(sorted.order.end(), recipients.begin(), recipients.end());
+    if (ready_job.attempts > 0) {
+      for (const std::uint32_t recipient : recipients)
+        taken.restored.push_back({recipient, ready_job.attempts, now});
+    }
+    if (ready_job.tried) taken.attempt_first = false;
+    withdraw(job, now);
+    drop(job);
+  }
+  return taken;
 }
 
 std::optional<Work> Scheduler::next_work(Monotonic now) {

@@ -122,10 +122,15 @@ class Scheduler {
   Scheduler(SchedulerConfig config, Dice& dice);
   ~Scheduler();
 
+  // A message may come in parts: what is said of it by its number is said of all that are here.
   void add(Consignment consignment, Monotonic now);
 
   [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
   void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
+
+  // Instead of route_found: somebody else is to send to this domain. What waits for its route, up to 1000 messages of it,
+  // leaves the queue; if more does, the domain is wanted again.
+  [[nodiscard]] std::vector<Consignment> take_domain(const std::string& domain, Monotonic now);
 
   // Bounded work per call: call again until nothing comes. It may stop before there is nothing left to do, so that the
   // loop has its turn: then wake_at is now. `paused`: only `expired`, `cancelled`, `close` (the spool is full).

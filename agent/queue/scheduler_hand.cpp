@@ -27,9 +27,11 @@ bool Scheduler::Impl::selects(const Selector& what, const Share& share) {
 
 void Scheduler::Impl::start(Sweep::Kind kind, const Selector& what, Monotonic now) {
   tell(now);
-  const bool one = what.kind == Selector::Kind::message;
-  const Ref<Mail> mail = one ? backlog.find(what.number) : backlog.mails.first();
-  if (mail) sweeps.push_back({kind, what, mail, {}});
+  if (what.kind == Selector::Kind::message) {
+    for (const Ref<Mail> part : backlog.parts(what.number)) sweeps.push_back({kind, what, part, {}});
+  } else if (const Ref<Mail> first = backlog.mails.first()) {
+    sweeps.push_back({kind, what, first, {}});
+  }
 }
 
 void Scheduler::Impl::sweep(Monotonic now) {
@@ -135,9 +137,11 @@ void Scheduler::cancel(const Selector& what, Monotonic now) {
 }
 
 void Scheduler::forget(std::uint64_t message) {
-  Impl& s = *impl_;
-  const Ref<Mail> mail = s.backlog.find(message);
-  if (!mail) return;
+  for (const Ref<Mail> part : impl_->backlog.parts(message)) impl_->forget(part);
+}
+
+void Scheduler::Impl::forget(Ref<Mail> mail) {
+  Impl& s = *this;
   s.backlog.mails[mail].forgotten = true;
   std::uint32_t left = s.backlog.mails[mail].unfinished;
   const auto drop = [&](Ref<Job> job) {

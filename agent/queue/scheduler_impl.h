@@ -119,6 +119,7 @@ struct Scheduler::Impl {
   std::optional<Work> next_open(Monotonic now);
 
   // scheduler.cpp
+  [[nodiscard]] Consignment take_share(Ref<Share> share, Monotonic now);
   [[nodiscard]] Attempt* find(AttemptId id);
   void settle_job(Ref<Job> job, std::span<const Disposition> dispositions, const Attempt& attempt,
                   Monotonic now);
@@ -134,6 +135,7 @@ struct Scheduler::Impl {
   bool sweep_share(const Sweep& sweep, Ref<Share> share, Monotonic now);
   bool take_out(Ref<Share> share, Ring<Job>& into, Monotonic now);
   void apply_holds(Mail& mail);
+  void forget(Ref<Mail> mail);
 
   void tell(Monotonic now) { latest = std::max(latest, now); }
 };

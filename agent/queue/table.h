@@ -23,6 +23,17 @@ class Table {
     return {};
   }
 
+  // All that are meant: there may be several.
+  template <class Match>
+  [[nodiscard]] std::vector<Ref<T>> find_all(std::uint32_t hash, Match match) const {
+    std::vector<Ref<T>> found;
+    if (entries_.empty()) return found;
+    for (std::size_t i = hash & mask(); entries_[i].ref; i = (i + 1) & mask()) {
+      if (entries_[i].hash == hash && match(entries_[i].ref)) found.push_back(entries_[i].ref);
+    }
+    return found;
+  }
+
   void insert(std::uint32_t hash, Ref<T> ref) {
     if (8 * (size_ + 1) > 7 * entries_.size()) grow();
     ++size_;

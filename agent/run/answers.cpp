@@ -85,7 +85,9 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
     if (!request.id.empty()) {
       const auto* message = find(request.id);
       if (message == nullptr) return unknown();
-      tell_all([number = message->number()](Worker& worker) { worker.flush({Selector::Kind::message, number, {}}); });
+      tell_all([number = message->number()](Worker& worker) {
+        worker.flush({Selector::Kind::message, number, {}});
+      });
     } else if (!request.domain.empty()) {
       const auto domain = resolver::canonical_domain(request.domain);
       if (!domain) return reply->finish(Response::failure(domain.error()));

@@ -1,7 +1,6 @@
 #include "agent/run/engine.h"
 
 #include "agent/run/log_line.h"
-#include "spool/ascii.h"
 
 #include <fmt/format.h>
 
@@ -16,6 +15,8 @@ using spool::Source;
 namespace {
 
 constexpr milliseconds memory_check{500};
+// Domains of which it is remembered whose they are.
+constexpr std::size_t most_owners = 100'000;
 
 spool::LedgerConfig ledger_config(const Config& config) {
   spool::LedgerConfig ledger;
@@ -39,12 +40,6 @@ Consignment consignment_of(const spool::Message& message, Now now) {
 }
 
 // A message's recipients by worker.
-
-std::size_t home_of(std::string_view domain, std::size_t workers) {
-  std::uint32_t hash = 2166136261; // FNV-1a; a domain is the same in any case
-  for (const char c : domain) hash = (hash ^ static_cast<unsigned char>(spool::lower(c))) * 16777619;
-  return hash % workers;
-}
 
 } // namespace
 
@@ -99,8 +94,6 @@ spool::Result<void> Engine::recover() {
 void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
   spool::Message& message = *owned;
   messages_.emplace(message.number(), std::move(owned));
-  fail_malformed(message, now);
-  if (message.final()) return;
   const milliseconds longest = RetrySchedule(config().retry.schedule).longest();
   Consignment consignment = consignment_of(message, now);
   consignment.attempt_first = true;
@@ -116,10 +109,12 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
     consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
   }
   consignment.recipients = sort_by_domain(message.shared_facts()->envelope, left);
+  fail_malformed(message, consignment.recipients.malformed, now); // they were claimed just before a crash
+  if (message.final()) return;
   consign(std::move(consignment), nullptr);
 }
 
-void Engine::claimed(spool::MessageFacts facts, WireContent content) {
+void Engine::claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) {
   const Now now = seams_.clock.now();
   auto owned = std::make_unique<spool::Message>(std::move(facts), now.wall + config().retry.expire);
   spool::Message& message = *owned;
@@ -133,10 +128,10 @@ void Engine::claimed(spool::MessageFacts facts, WireContent content) {
         .add("size", message.facts().size)
         .write(Level::info);
   }
-  fail_malformed(message, now);
+  fail_malformed(message, recipients.malformed, now);
   if (message.final()) return;
   Consignment consignment = consignment_of(message, now);
-  consignment.recipients = sort_by_domain(message.shared_facts()->envelope);
+  consignment.recipients = std::move(recipients);
   consign(std::move(consignment), content);
 }
 
@@ -152,7 +147,7 @@ void Engine::consign(Consignment whole, const WireContent& content) {
   std::vector<Consignment> parts(workers, Consignment(whole.facts));
   std::vector<std::size_t> home(whole.facts.recipients()); // of each recipient
   for (auto& group : whole.recipients.groups) {
-    const std::size_t worker = home_of(group.domain, workers);
+    const std::size_t worker = owner_of(group.domain);
     auto& sorted = parts[worker].recipients;
     const auto begin = static_cast<std::uint32_t>(sorted.order.size());
     for (std::uint32_t i = group.begin; i < group.end; ++i) {
@@ -174,6 +169,12 @@ void Engine::consign(Consignment whole, const WireContent& content) {
   }
 }
 
+// The worker that is known to have a domain, or the one to find out.
+std::size_t Engine::owner_of(const std::string& domain) const {
+  const auto known = owners_.find(domain);
+  return known != owners_.end() ? known->second : worker_for(domain, crew_->size());
+}
+
 void Engine::tell(std::size_t worker, Worker::Instruction instruction) {
   ++standings_[worker].told;
   crew_->tell(worker, std::move(instruction));
@@ -184,11 +185,7 @@ void Engine::tell_all(const Worker::Instruction& instruction) {
 }
 
 // One bad address never holds up a list: it fails alone.
-void Engine::fail_malformed(spool::Message& message, Now now) {
-  std::vector<std::uint32_t> malformed;
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
-    if (message.envelope().recipient(i).malformed && !is_final(message.action(i))) malformed.push_back(i);
-  }
+void Engine::fail_malformed(spool::Message& message, const std::vector<std::uint32_t>& malformed, Now now) {
   if (malformed.empty()) return;
   auto outcome = transport::local_outcome(Action::failed, Source::local, "5.1.3",
                                           "not a valid address (RFC 5321 section 4.1.2)", now.wall);
@@ -303,6 +300,13 @@ void Engine::condemned(std::uint64_t number, ContentProblem problem) {
   ledger_.condemn(*message, {spool::DropProblem::Kind::refused, "changed", std::move(problem.text), 0},
                   seams_.clock.now());
   tell_all([number](Worker& worker) { worker.abandon(number); });
+}
+
+void Engine::handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) {
+  if (owners_.size() >= most_owners) owners_.clear(); // they are found out again
+  owners_.insert_or_assign(domain, to);
+  auto held = std::make_shared<std::vector<Consignment>>(std::move(mail));
+  tell(to, [domain, held](Worker& worker) { worker.adopt(domain, std::move(*held)); });
 }
 
 void Engine::reported(std::size_t worker, const WorkerReport& report) { standings_[worker].report = report; }

@@ -90,7 +90,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
 
  private:
   // Intake::Sink
-  void claimed(spool::MessageFacts facts, WireContent content) override;
+  void claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) override;
   void refused(spool::Refused refused) override;
   void attention(std::string_view name, std::string_view text) override;
   void disk_trouble(const spool::Error& error) override;
@@ -98,14 +98,16 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void settled(std::uint64_t message, std::vector<Settlement::Group> groups) override;
   void expired(std::uint64_t message, std::vector<std::uint32_t> recipients) override;
   void condemned(std::uint64_t message, ContentProblem problem) override;
+  void handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) override;
   void reported(std::size_t worker, const WorkerReport& report) override;
   void post(std::function<void()> answer) override;
 
   void adopt(std::unique_ptr<spool::Message> message, Now now);
-  void fail_malformed(spool::Message& message, Now now);
+  void fail_malformed(spool::Message& message, const std::vector<std::uint32_t>& malformed, Now now);
   void consign(Consignment consignment, const WireContent& content);
   [[nodiscard]] spool::Message*
   open_message(std::uint64_t number); // null: nothing of it is to be settled any more
+  [[nodiscard]] std::size_t owner_of(const std::string& domain) const;
   void tell(std::size_t worker, Worker::Instruction instruction);
   void tell_all(const Worker::Instruction& instruction);
   void run_ledger(Now now);
@@ -151,7 +153,8 @@ class Engine final : private Intake::Sink, private Worker::Office {
   };
 
   std::vector<Standing> standings_;
-  std::unique_ptr<Crew> crew_; // after all that its workers tell of
+  std::unordered_map<std::string, std::size_t> owners_; // of domains that were handed over
+  std::unique_ptr<Crew> crew_;                          // after all that its workers tell of
   std::list<QueueAnswer> answers_;
   Timers::Alarm ledger_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_;
   std::function<nlohmann::json()> loop_report_;

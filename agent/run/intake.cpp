@@ -23,6 +23,7 @@ struct Intake::Job {
   std::vector<std::string> listed;
   std::vector<spool::ClaimAnswer> answers;
   std::vector<WireContent> contents; // beside the answers
+  std::vector<SortedRecipients> recipients;
 
   void run(spool::Claimer& claimer) {
     if (rescan) {
@@ -30,10 +31,14 @@ struct Intake::Job {
         listed = std::move(*found);
       else
         list_error = found.error();
+      std::ranges::sort(listed); // upstreams' names tend to tell the order
     }
     for (const auto& name : names) {
       answers.push_back(claimer.claim(name, wall));
       auto& content = contents.emplace_back();
+      auto& sorted = recipients.emplace_back();
+      if (const auto* claimed = std::get_if<spool::Claimed>(&answers.back()))
+        sorted = sort_by_domain(claimed->facts.envelope);
       if (auto* claimed = std::get_if<spool::Claimed>(&answers.back());
           claimed != nullptr && !claimed->facts.envelope.merge &&
           (!claimed->small_content.empty() || claimed->facts.content.length == 0)) {
@@ -80,11 +85,14 @@ void Intake::pause(bool paused) { paused_ = paused; }
 
 bool Intake::held_back() const { return paused_ || clock_.now().mono < trouble_until_; }
 
-bool Intake::idle() const { return !working_ && (paused_ || (pending_.empty() && !rescan_)); }
+bool Intake::idle() const {
+  return !working_ && (paused_ || (pending_.empty() && next_listed_ == listed_.size() && !rescan_));
+}
 
 void Intake::turn() {
   tell_some();
   if (working_ || held_back()) return;
+  while (pending_.size() < batch && next_listed_ < listed_.size()) hint(std::move(listed_[next_listed_++]));
   if (pending_.empty() && !rescan_) return;
   auto job = std::make_shared<Job>();
   job->rescan = std::exchange(rescan_, false);
@@ -103,8 +111,10 @@ void Intake::finish(std::shared_ptr<Job> job) {
     rescan_ = true;
     pause_for_trouble(*job->list_error);
   }
-  std::ranges::sort(job->listed);
-  for (auto& name : job->listed) hint(std::move(name));
+  if (job->rescan && !job->list_error) { // it has whatever is left of the one before
+    listed_ = std::move(job->listed);
+    next_listed_ = 0;
+  }
   finished_ = std::move(job);
   told_ = 0;
 }
@@ -121,7 +131,8 @@ void Intake::tell_some() {
           if constexpr (!std::is_same_v<Answer, spool::Waiting>) linked_.erase(name);
           if constexpr (std::is_same_v<Answer, spool::Claimed>) {
             recipients += answer.facts.envelope.size();
-            sink_.claimed(std::move(answer.facts), std::move(finished_->contents[told_]));
+            sink_.claimed(std::move(answer.facts), std::move(finished_->contents[told_]),
+                          std::move(finished_->recipients[told_]));
           } else if constexpr (std::is_same_v<Answer, spool::Refused>) {
             sink_.refused(std::move(answer));
           } else if constexpr (std::is_same_v<Answer, spool::Waiting>) {

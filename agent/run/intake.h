@@ -3,6 +3,7 @@
 // One claim job at a time runs on the pool, a batch of names each.
 #pragma once
 
+#include "agent/queue/sorting.h"
 #include "agent/run/content.h"
 #include "agent/run/timers.h"
 #include "agent/seams.h"
@@ -14,6 +15,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace bulkmail::agent {
 
@@ -22,7 +24,8 @@ class Intake {
   class Sink {
    public:
     virtual ~Sink() = default;
-    virtual void claimed(spool::MessageFacts facts, WireContent content) = 0; // content null: not at hand
+    // Content null: not at hand.
+    virtual void claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) = 0;
     virtual void refused(spool::Refused refused) = 0;
     virtual void attention(std::string_view name,
                            std::string_view text) = 0;        // a warning about a drop left in new/
@@ -64,6 +67,8 @@ class Intake {
   Timers::Alarm alarm_; // the next waiting name, or the end of a pause
   std::deque<std::string> pending_;
   std::unordered_set<std::string> known_; // what is in pending_
+  std::vector<std::string> listed_;       // the rest of the last look at the folder
+  std::size_t next_listed_ = 0;
   std::unordered_map<std::string, Monotonic> waiting_;
   std::unordered_map<std::string, milliseconds> linked_; // how long to wait for a hard link to go
   std::optional<Monotonic> next_;                        // what the alarm is set to

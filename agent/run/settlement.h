@@ -46,8 +46,8 @@ class Settler {
   static constexpr int requested_spread = 10; // a requested delay is lengthened by up to a tenth
 
   [[nodiscard]] milliseconds delay(const spool::Outcome& outcome, std::uint32_t attempts) const;
-  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place, Now now,
-                  std::optional<Monotonic> due = {}) const; // place: in work.recipients
+  Disposition add(Settlement& settlement, spool::Outcome outcome, const Work& work, std::size_t place,
+                  Now now, std::optional<Monotonic> due = {}) const; // place: in work.recipients
   RetrySchedule schedule_;
   bool retry_indeterminate_;
   Dice* dice_; // a pointer, so that a reload can assign

@@ -54,6 +54,12 @@ Settler make_settler(const Config& config, Dice& dice) {
 
 } // namespace
 
+std::size_t worker_for(std::string_view name, std::size_t workers) {
+  std::uint32_t hash = 2166136261; // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return hash % workers;
+}
+
 Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, WorkerSettings settings,
                Office& office)
     : seams_(seams),
@@ -94,6 +100,13 @@ void Worker::consign(Consignment consignment, WireContent content) {
   const std::uint64_t message = consignment.facts.number();
   if (content) contents_.offer(message, std::move(content));
   scheduler_.add(std::move(consignment), seams_.clock.now().mono);
+}
+
+void Worker::adopt(const std::string& domain, std::vector<Consignment> mail) {
+  const Monotonic now = seams_.clock.now().mono;
+  adopted_.forget_old(now);
+  adopted_.add(domain, now);
+  for (Consignment& one : mail) scheduler_.add(std::move(one), now);
 }
 
 void Worker::abandon(std::uint64_t message) {
@@ -141,10 +154,20 @@ void Worker::resolve(Now now) {
       if (found->second) {
         for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
       }
+      if (found->second && hand_over(found->first, *found->second, now)) continue;
       scheduler_.route_found(found->first, std::move(found->second), now.mono);
     }
   }
   dns_.turn();
+}
+
+// Limits hold per Site: its mail is all with one worker.
+bool Worker::hand_over(const std::string& domain, const resolver::Route& route, Now now) {
+  const std::size_t owner = worker_for(route.site, settings_.workers);
+  if (owner == number_ || adopted_.has(domain)) return false;
+  if (auto mail = scheduler_.take_domain(domain, now.mono); !mail.empty())
+    office_.handed_over(owner, domain, std::move(mail));
+  return true;
 }
 
 bool Worker::start_work(Now now) {

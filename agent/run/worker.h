@@ -23,10 +23,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 namespace bulkmail::agent {
+
+// Which of the workers has the Site, or at first the domain, of that name.
+[[nodiscard]] std::size_t worker_for(std::string_view name, std::size_t workers);
 
 struct WorkerSettings {
   Config config;
@@ -59,6 +63,8 @@ class Worker final : private Courier::Desk {
     virtual void expired(std::uint64_t message, std::vector<std::uint32_t> recipients) = 0;
     // Its file is not what was claimed: nobody is to send it any more.
     virtual void condemned(std::uint64_t message, ContentProblem problem) = 0;
+    // A domain turned out to be another worker's.
+    virtual void handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) = 0;
     virtual void reported(std::size_t worker, const WorkerReport& report) = 0;
     virtual void post(std::function<void()> answer) = 0; // run where the office is
   };
@@ -74,8 +80,9 @@ class Worker final : private Courier::Desk {
   void report(); // if anything has changed since the last time
 
   // What an instruction may do.
-  void consign(Consignment consignment, WireContent content); // content null: not at hand
-  void abandon(std::uint64_t message);                        // no dot of it goes out any more
+  void consign(Consignment consignment, WireContent content);           // content null: not at hand
+  void adopt(const std::string& domain, std::vector<Consignment> mail); // from another worker, to keep
+  void abandon(std::uint64_t message);                                  // no dot of it goes out any more
   void flush(const Selector& what);
   void spool_is_good(bool good); // else outcomes could not be kept: no new work, no dot
   void reload(const Config& config);
@@ -101,6 +108,7 @@ class Worker final : private Courier::Desk {
   [[nodiscard]] bool may_send() const override { return spool_is_good_; }
 
   void resolve(Now now);
+  [[nodiscard]] bool hand_over(const std::string& domain, const resolver::Route& route, Now now);
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
   void open(Work work);
@@ -120,6 +128,9 @@ class Worker final : private Courier::Desk {
   DnsClient dns_;
   ContentStore contents_;
   HostHealth health_;
+  // Domains that others handed over. Should the resolvers of two workers disagree on where a domain leads, it stays with
+  // the second.
+  Memory<std::string> adopted_{std::chrono::minutes{10}, 100'000};
   std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
   std::vector<SessionId> leaving_; // couriers whose last word was said
   Timers::Alarm scheduler_alarm_;
