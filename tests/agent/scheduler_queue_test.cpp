@@ -372,10 +372,3 @@ TEST_CASE("While paused only expiry and idle sessions are dealt with") {
   CHECK(f.the_work().kind == Kind::expired);
   f.scheduler.pause(false);
 }
-
-TEST_CASE("A message that is added again is the one that is known") {
-  Fixture f;
-  auto& message = f.add({"a@d.mx"});
-  put(f.scheduler, message, f.now + 1h, f.now);
-  CHECK(f.known() == 1);
-}

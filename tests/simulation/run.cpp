@@ -95,6 +95,7 @@ class World {
     plan_drops();
     plan_trouble();
     config_.hostname = "relay.example";
+    config_.agent.workers = 1 + static_cast<std::uint32_t>(seed % 3);
     config_.smtp.connections = 40;
     config_.smtp.connections_per_site = 4;
     config_.smtp.recipients_per_transaction = 3;
@@ -218,6 +219,7 @@ class World {
     pool_.emplace(timeline_, dice_);
     agent::EngineSettings settings;
     settings.worker.config = config_;
+    settings.worker.workers = config_.agent.workers;
     settings.worker.servers = {resolver::fake::endpoint("192.0.2.53")};
     engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, log_}, *disk_, dice_,
                                               settings);
