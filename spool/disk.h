@@ -46,19 +46,21 @@ class Disk {
   // Makes a new file (O_EXCL), or with `append_to` opens or makes one to append to. Owner and group are the spool's.
   virtual Result<std::unique_ptr<File>> create(std::string_view path, unsigned mode) = 0;
   virtual Result<std::unique_ptr<File>> append_to(std::string_view path, unsigned mode) = 0;
-  virtual Result<FileInfo> info(std::string_view path) = 0; // lstat
-  virtual Result<void> rename(std::string_view from, std::string_view to) = 0;          // replaces `to`
-  virtual Result<void> rename_new(std::string_view from, std::string_view to) = 0;      // EEXIST if `to` is there
-  virtual Result<void> remove(std::string_view path) = 0;                               // a file
+  virtual Result<FileInfo> info(std::string_view path) = 0;                        // lstat
+  virtual Result<void> rename(std::string_view from, std::string_view to) = 0;     // replaces `to`
+  virtual Result<void> rename_new(std::string_view from, std::string_view to) = 0; // EEXIST if `to` is there
+  virtual Result<void> remove(std::string_view path) = 0;                          // a file
   virtual Result<void> truncate(std::string_view path, std::uint64_t size) = 0;
-  virtual Result<std::vector<std::string>> list(std::string_view directory) = 0;        // names, without . and ..
-  virtual Result<void> make_directory(std::string_view path, unsigned mode) = 0;        // there already: nothing
+  virtual Result<std::vector<std::string>> list(std::string_view directory) = 0; // names, without . and ..
+  virtual Result<void> make_directory(std::string_view path, unsigned mode) = 0; // there already: nothing
   virtual Result<void> sync_directory(std::string_view path) = 0;
   // Everything written to this file system before the call is durable after it (syncfs).
   virtual Result<void> sync_all() = 0;
+
   struct Space {
     std::uint64_t bytes = 0, inodes = 0;
   };
+
   virtual Result<Space> free_space() = 0;
 };
 

@@ -29,6 +29,10 @@ void Ledger::finish(std::unique_ptr<LedgerJob> job, Now now) { book_->finish(std
 
 std::optional<Monotonic> Ledger::deadline() const { return book_->deadline(); }
 
+std::vector<std::uint64_t> Ledger::statuses_due_by(Monotonic when) const {
+  return book_->statuses_due_by(when);
+}
+
 std::vector<std::uint64_t> Ledger::take_closed() { return book_->take_closed(); }
 
 std::vector<std::string> Ledger::take_dropped() { return book_->take_dropped(); }

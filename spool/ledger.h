@@ -76,6 +76,9 @@ class Ledger {
   [[nodiscard]] std::unique_ptr<LedgerJob> next_job(Now now);
   void finish(std::unique_ptr<LedgerJob> job, Now now);
   [[nodiscard]] std::optional<Monotonic> deadline() const;
+  // Messages of which a status that isn't final is due by then, the next thousand at most: for whoever knows a fresher
+  // forecast of them (Message::set_forecast). Their statuses are taken in next_job.
+  [[nodiscard]] std::vector<std::uint64_t> statuses_due_by(Monotonic when) const;
 
   // Messages that are final, durably told of and gone from cur/: their numbers. The owner may forget them.
   [[nodiscard]] std::vector<std::uint64_t> take_closed();

@@ -1,16 +1,18 @@
-// One claimed message: its envelope, where its content lies in the file, and what became of each recipient.
+// One claimed message: its facts, and what became of each recipient.
 //
-// Belongs to one thread. Everything that another thread needs is taken as a Snapshot, which is immutable.
-// Outcomes are shared, so that 100 recipients answered alike cost one.
+// As long as nothing did, it is four words. Belongs to one thread; everything that another thread needs is taken as a
+// Snapshot, which is immutable. Outcomes are shared, so that 100 recipients answered alike cost one.
 #pragma once
 
-#include "spool/message_facts.h"
 #include "spool/outcome.h"
+#include "spool/packed_facts.h"
+#include "spool/shared_blocks.h"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace bulkmail::spool {
@@ -29,43 +31,62 @@ struct RecipientState {
   Action action = Action::queued;
 };
 
+// When so many of the recipients will be done, as things go.
+struct Forecast {
+  Wall p50, p99;
+
+  bool operator==(const Forecast&) const = default;
+};
+
 // Everything a status file says, frozen.
 struct Snapshot {
-  std::shared_ptr<const MessageFacts> facts;
-  std::vector<RecipientState> states;
-  std::vector<std::shared_ptr<const Outcome>> outcomes; // null where no recipient has it
+  PackedFacts facts;
+  SharedBlocks<RecipientState> states;                   // empty: all are queued
+  SharedBlocks<std::shared_ptr<const Outcome>> outcomes; // null where no recipient has it
   Counts counts;
+  std::optional<Forecast> forecast;
   std::uint32_t serial = 0;
   bool final = false;
   Wall expires;
   Wall updated;
+
+  [[nodiscard]] RecipientState state(std::size_t recipient) const {
+    return states.size() == 0 ? RecipientState() : states[recipient];
+  }
 };
 
 class Message {
  public:
-  explicit Message(MessageFacts facts, Wall expires);
+  Message(PackedFacts facts, Wall expires);
 
-  [[nodiscard]] const MessageFacts& facts() const { return *facts_; }
+  Message(MessageFacts facts, Wall expires) : Message(PackedFacts(std::move(facts)), expires) {}
 
-  [[nodiscard]] const std::shared_ptr<const MessageFacts>& shared_facts() const { return facts_; }
+  Message(Message&&) noexcept;
+  ~Message();
 
-  [[nodiscard]] const Envelope& envelope() const { return facts_->envelope; }
+  [[nodiscard]] const PackedFacts& packed() const { return facts_; }
 
-  [[nodiscard]] const std::string& id() const { return facts_->id; }
+  [[nodiscard]] std::shared_ptr<const MessageFacts> facts() const {
+    return facts_.unpack();
+  } // keep it while at work
 
-  [[nodiscard]] std::uint64_t number() const { return facts_->number; }
+  [[nodiscard]] std::string_view id() const { return facts_.id(); }
 
-  [[nodiscard]] Action action(std::size_t recipient) const { return states_[recipient].action; }
+  [[nodiscard]] std::uint64_t number() const { return facts_.number(); }
 
-  [[nodiscard]] std::uint16_t attempts(std::size_t recipient) const { return states_[recipient].attempts; }
+  [[nodiscard]] std::uint32_t recipients() const { return total_; }
+
+  [[nodiscard]] Action action(std::size_t recipient) const { return state(recipient).action; }
+
+  [[nodiscard]] std::uint16_t attempts(std::size_t recipient) const { return state(recipient).attempts; }
 
   [[nodiscard]] const Outcome* outcome(std::size_t recipient) const; // null: queued
 
   [[nodiscard]] std::shared_ptr<const Outcome> shared_outcome(std::size_t recipient) const;
 
-  [[nodiscard]] const Counts& counts() const { return counts_; }
+  [[nodiscard]] Counts counts() const;
 
-  [[nodiscard]] bool final() const { return counts_.all_final(); }
+  [[nodiscard]] bool final() const { return counts().all_final(); }
 
   [[nodiscard]] Wall expires() const { return expires_; }
 
@@ -73,6 +94,9 @@ class Message {
 
   // The earliest of what is delayed; none: nothing is.
   [[nodiscard]] std::optional<Wall> next_attempt_date() const;
+
+  // Told of with the next status, to the second. None: nothing can be said.
+  void set_forecast(const std::optional<Forecast>& forecast);
 
   // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
   std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);
@@ -83,25 +107,23 @@ class Message {
 
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
 
-  [[nodiscard]] Snapshot snapshot(Wall updated); // counts the serial up
+  [[nodiscard]] Snapshot snapshot(Wall updated);   // to be published: counts the serial up
+  [[nodiscard]] Snapshot view(Wall updated) const; // to be looked at
 
   void set_serial(std::uint32_t serial) { serial_ = serial; }
 
  private:
-  std::uint32_t keep(std::shared_ptr<const Outcome> outcome); // answers 1 + its index
-  void assign(RecipientState& state, std::uint32_t outcome, Action action);
-  void drop_user(std::uint32_t outcome);
+  struct Record; // what happened; null: nothing yet
 
-  std::shared_ptr<const MessageFacts> facts_;
-  std::vector<RecipientState> states_;
-  // An outcome that no recipient has any more is forgotten and its place used again, so that a message
-  // retried for days doesn't grow.
-  std::vector<std::shared_ptr<const Outcome>> outcomes_;
-  std::vector<std::uint32_t> users_;  // of each outcome: how many recipients have it
-  std::vector<std::uint32_t> unused_; // places in outcomes_
-  Counts counts_;
-  std::uint32_t serial_ = 0;
+  [[nodiscard]] RecipientState state(std::size_t recipient) const;
+  Record& record();
+
+  PackedFacts facts_;
+  std::unique_ptr<Record> record_;
   Wall expires_;
+  std::uint32_t serial_ = 0;
+  std::uint32_t total_;
+  std::uint32_t p50_ = 0, p99_ = 0; // the forecast, in seconds since 1970; 0: there is none
 };
 
 } // namespace bulkmail::spool

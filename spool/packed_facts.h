@@ -21,6 +21,7 @@ class PackedFacts {
   // Of more recipients the arena of the envelope is what counts, and packing would only be work.
   static constexpr std::size_t few_recipients = 8;
 
+  PackedFacts() = default; // of no message: only to be filled
   explicit PackedFacts(MessageFacts facts);
   explicit PackedFacts(std::shared_ptr<const MessageFacts> facts);
   PackedFacts(const PackedFacts& other) noexcept;
@@ -34,6 +35,8 @@ class PackedFacts {
 
   ~PackedFacts();
 
+  explicit operator bool() const { return block_ != nullptr; }
+
   [[nodiscard]] std::uint64_t number() const;
   [[nodiscard]] const Digest& digest() const;
   [[nodiscard]] std::string_view id() const;
@@ -46,7 +49,7 @@ class PackedFacts {
   struct Block;
   struct SharedBlock;
 
-  Block* block_; // null once moved from
+  Block* block_ = nullptr;
 };
 
 } // namespace bulkmail::spool

@@ -42,7 +42,7 @@ std::uint64_t event_end(const JournalRecord& record) { // one past its last even
 std::string name_of(const std::string& id) { return id.substr(0, id.find('~')); }
 
 std::unique_ptr<Message> without_recipients(const Message& message) {
-  MessageFacts facts = message.facts();
+  MessageFacts facts = *message.facts();
   facts.envelope = Envelope();
   return std::make_unique<Message>(std::move(facts), message.expires());
 }
@@ -232,11 +232,12 @@ class Recovery {
       facts.envelope = std::move(parsed->envelope);
     }
     facts.number = begin != nullptr ? begin->message : ids_.next_number();
-    ids_.take(id, facts.digest);
+    recovered.journalled = begin != nullptr;
     recovered.message = std::make_unique<Message>(std::move(facts), expires);
     if (journalled != nullptr) replay(*journalled, recovered);
     // Nothing of a condemned message is to be sent.
     if (recovered.condemned) recovered.message = without_recipients(*recovered.message);
+    ids_.take(recovered.message->packed());
     if (status) recovered.message->set_serial(status->serial + serial_gap);
     spool_.messages.push_back(std::move(recovered));
     return {};
@@ -271,10 +272,10 @@ class Recovery {
       const auto& record = std::get<OutcomeRecord>(*state);
       const auto outcome = std::make_shared<const Outcome>(record.outcome);
       message.apply(record.recipients, outcome);
-      OutcomeEvents events{message.shared_facts(), outcome, record.first_event, record.time, {}, {}};
+      OutcomeEvents events{message.packed(), outcome, record.first_event, record.time, {}, {}};
       for (std::size_t n = 0; n < record.recipients.size(); ++n) {
         const std::uint32_t recipient = record.recipients[n];
-        if (record.first_event + n <= last_seq_ || recipient >= message.envelope().size()) continue;
+        if (record.first_event + n <= last_seq_ || recipient >= message.recipients()) continue;
         if (events.recipients.empty()) events.first_event = record.first_event + n;
         events.recipients.push_back(recipient);
         events.attempts.push_back(message.attempts(recipient));
@@ -293,7 +294,7 @@ class Recovery {
     if (record.serial != notices.size() + 1) return; // of a message that began anew since, whose state follows
     RecoveredNotice notice{record, {}};
     for (const std::uint32_t index : record.recipients) {
-      if (index >= message.envelope().size()) continue;
+      if (index >= message.recipients()) continue;
       auto outcome = message.shared_outcome(index);
       if (outcome && (outcome->action == Action::delayed) == (record.kind == NoticeKind::delay))
         notice.recipients.push_back({index, std::move(outcome)});

@@ -22,6 +22,7 @@ struct RecoveredMessage {
   std::optional<RefusedRecord> condemnation; // as the journal has it already
   std::vector<RecoveredNotice> notices;            // by serial
   bool has_status = false;
+  bool journalled = false; // the journal has its `begin`
 };
 
 struct RecoveredSpool {

@@ -70,10 +70,9 @@ json Engine::describe_agent() {
 }
 
 spool::Message* Engine::find(const std::string& id) {
-  for (const auto& [number, message] : messages_) {
-    if (message->id() == id) return message.get();
-  }
-  return nullptr;
+  const auto number = ids_.number(id);
+  const auto* const found = number ? messages_.find(*number) : nullptr;
+  return found == nullptr ? nullptr : found->get();
 }
 
 void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
@@ -115,13 +114,12 @@ void Engine::describe_queue(std::shared_ptr<Reply> reply) {
         for (auto& part : parts) std::ranges::move(part, std::back_inserter(sites));
         std::vector<std::uint64_t> numbers;
         numbers.reserve(messages_.size());
-        for (const auto& [number, message] : messages_) numbers.push_back(number);
-        std::ranges::sort(numbers);
+        messages_.for_each([&](std::uint64_t number, const auto&) { numbers.push_back(number); });
         answers_.emplace_back(
             reply, describe_agent(), std::move(numbers), std::move(sites),
             QueueAnswer::Sources{[this](std::uint64_t number) -> const spool::Message* {
-                                   const auto found = messages_.find(number);
-                                   return found == messages_.end() ? nullptr : found->second.get();
+                                   const auto* const found = messages_.find(number);
+                                   return found == nullptr ? nullptr : found->get();
                                  },
                                  [this](std::optional<Monotonic> at) { return date_of(at); }});
       });
@@ -139,8 +137,7 @@ void Engine::run_answers() {
 
 // The status file as it would be now, rendered off the loop.
 void Engine::show(const spool::Message& message, std::shared_ptr<Reply> reply) {
-  spool::Message copy = message; // a snapshot counts the serial up, and this one is not published
-  auto snapshot = std::make_shared<spool::Snapshot>(copy.snapshot(seams_.clock.now().wall));
+  auto snapshot = std::make_shared<spool::Snapshot>(message.view(seams_.clock.now().wall));
   auto text = std::make_shared<std::string>();
   const auto next = message.next_attempt_date();
   seams_.pool.run(
@@ -162,10 +159,10 @@ void Engine::dump_state() {
       [this](std::vector<std::vector<Scheduler::SiteView>> parts) {
         std::string messages, sites;
         std::size_t named = 0;
-        for (const auto& [number, message] : messages_) {
-          if (named++ == most_dumped) break;
+        messages_.visit(0, [&](std::uint64_t, const auto& message) {
           append_message(messages, *message);
-        }
+          return ++named < most_dumped;
+        });
         for (const auto& part : parts)
           for (const auto& site : part) append_site(sites, site, date_of(site.next_attempt));
         // Asked for: written whatever the level.

@@ -33,7 +33,7 @@ spool::LedgerConfig ledger_config(const Config& config) {
 }
 
 Consignment consignment_of(const spool::Message& message, Now now) {
-  Consignment consignment(spool::PackedFacts(message.shared_facts()));
+  Consignment consignment(message.packed());
   consignment.expires = message.expires();
   consignment.until = now.mono + (message.expires() - now.wall);
   return consignment;
@@ -82,7 +82,8 @@ spool::Result<void> Engine::recover() {
   }
   for (auto& message : recovered->messages) {
     if (message->final()) { // told of already or about to be; only its closing is left
-      messages_.emplace(message->number(), std::move(message));
+      const std::uint64_t number = message->number();
+      messages_.insert(number, std::move(message));
       continue;
     }
     adopt(std::move(message), now);
@@ -93,12 +94,12 @@ spool::Result<void> Engine::recover() {
 // Recipients that were delayed wait on, at most for the schedule's longest step, whatever the wall clock did meanwhile.
 void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
   spool::Message& message = *owned;
-  messages_.emplace(message.number(), std::move(owned));
+  messages_.insert(message.number(), std::move(owned));
   const milliseconds longest = RetrySchedule(config().retry.schedule).longest();
   Consignment consignment = consignment_of(message, now);
   consignment.attempt_first = true;
   std::vector<std::uint32_t> left;
-  for (std::uint32_t i = 0; i < message.counts().total; ++i) {
+  for (std::uint32_t i = 0; i < message.recipients(); ++i) {
     if (spool::is_final(message.action(i))) continue;
     left.push_back(i);
     if (message.attempts(i) == 0 && message.action(i) != Action::delayed) continue;
@@ -108,24 +109,25 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
     const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, longest);
     consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
   }
-  consignment.recipients = sort_by_domain(message.shared_facts()->envelope, left);
+  consignment.recipients = sort_by_domain(message.facts()->envelope, left);
   fail_malformed(message, consignment.recipients.malformed, now); // they were claimed just before a crash
   if (message.final()) return;
   consign(std::move(consignment), nullptr);
 }
 
-void Engine::claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) {
+void Engine::claimed(spool::Claimed claimed, WireContent content, SortedRecipients recipients) {
   const Now now = seams_.clock.now();
-  auto owned = std::make_unique<spool::Message>(std::move(facts), now.wall + config().retry.expire);
+  const spool::MessageFacts& facts = *claimed.facts;
+  auto owned = std::make_unique<spool::Message>(std::move(claimed.packed), now.wall + config().retry.expire);
   spool::Message& message = *owned;
-  messages_.emplace(message.number(), std::move(owned));
+  messages_.insert(facts.number, std::move(owned));
   ledger_.begin(message, now);
   if (seams_.log.wants(Level::info)) {
     LogLine(seams_.log, "claimed")
-        .add("id", message.id())
-        .add("sender", message.envelope().sender())
-        .add("recipients", message.envelope().size())
-        .add("size", message.facts().size)
+        .add("id", facts.id)
+        .add("sender", facts.envelope.sender())
+        .add("recipients", facts.envelope.size())
+        .add("size", facts.size)
         .write(Level::info);
   }
   fail_malformed(message, recipients.malformed, now);
@@ -278,7 +280,7 @@ void Engine::expired(std::uint64_t number, std::vector<std::uint32_t> recipients
       LogLine(seams_.log, "expired")
           .add("id", message->id())
           .add("recipients", end - begin)
-          .add("first", message->envelope().recipient(recipients[begin]).address)
+          .add("first", message->facts()->envelope.recipient(recipients[begin]).address)
           .add("reply", outcome.diagnostic_code)
           .write(Level::info);
     }
@@ -314,8 +316,8 @@ void Engine::reported(std::size_t worker, const WorkerReport& report) { standing
 void Engine::post(std::function<void()> answer) { answer(); }
 
 spool::Message* Engine::open_message(std::uint64_t number) {
-  const auto found = messages_.find(number);
-  return found == messages_.end() || condemned_.contains(number) ? nullptr : found->second.get();
+  const auto* const found = messages_.find(number);
+  return found == nullptr || condemned_.contains(number) ? nullptr : found->get();
 }
 
 bool Engine::workers_are_quiet() const {

@@ -23,6 +23,7 @@
 #include "agent/run/worker.h"
 #include "agent/seams.h"
 #include "spool/ledger.h"
+#include "spool/number_table.h"
 
 #include <functional>
 #include <list>
@@ -90,7 +91,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
 
  private:
   // Intake::Sink
-  void claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) override;
+  void claimed(spool::Claimed claimed, WireContent content, SortedRecipients recipients) override;
   void refused(spool::Refused refused) override;
   void attention(std::string_view name, std::string_view text) override;
   void disk_trouble(const spool::Error& error) override;
@@ -144,7 +145,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   Intake intake_;
   LmtpIntake lmtp_;
   Admin admin_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<spool::Message>> messages_; // by number
+  spool::NumberTable<std::unique_ptr<spool::Message>> messages_;
   std::unordered_set<std::uint64_t> condemned_;                                 // of them
 
   struct Standing { // of a worker

@@ -38,12 +38,12 @@ struct Intake::Job {
       auto& content = contents.emplace_back();
       auto& sorted = recipients.emplace_back();
       if (const auto* claimed = std::get_if<spool::Claimed>(&answers.back()))
-        sorted = sort_by_domain(claimed->facts.envelope);
+        sorted = sort_by_domain(claimed->facts->envelope);
       if (auto* claimed = std::get_if<spool::Claimed>(&answers.back());
-          claimed != nullptr && !claimed->facts.envelope.merge &&
-          (!claimed->small_content.empty() || claimed->facts.content.length == 0)) {
+          claimed != nullptr && !claimed->facts->envelope.merge &&
+          (!claimed->small_content.empty() || claimed->facts->content.length == 0)) {
         content = std::make_shared<const std::string>(
-            transport::wire_form(claimed->small_content, claimed->facts.content.dot_stuffed,
+            transport::wire_form(claimed->small_content, claimed->facts->content.dot_stuffed,
                                  transport::WireEncoder::Stuffing::dots));
         claimed->small_content = {};
       }
@@ -130,8 +130,8 @@ void Intake::tell_some() {
           using Answer = std::decay_t<decltype(answer)>;
           if constexpr (!std::is_same_v<Answer, spool::Waiting>) linked_.erase(name);
           if constexpr (std::is_same_v<Answer, spool::Claimed>) {
-            recipients += answer.facts.envelope.size();
-            sink_.claimed(std::move(answer.facts), std::move(finished_->contents[told_]),
+            recipients += answer.facts->envelope.size();
+            sink_.claimed(std::move(answer), std::move(finished_->contents[told_]),
                           std::move(finished_->recipients[told_]));
           } else if constexpr (std::is_same_v<Answer, spool::Refused>) {
             sink_.refused(std::move(answer));

@@ -25,7 +25,7 @@ class Intake {
    public:
     virtual ~Sink() = default;
     // Content null: not at hand.
-    virtual void claimed(spool::MessageFacts facts, WireContent content, SortedRecipients recipients) = 0;
+    virtual void claimed(spool::Claimed claimed, WireContent content, SortedRecipients recipients) = 0;
     virtual void refused(spool::Refused refused) = 0;
     virtual void attention(std::string_view name,
                            std::string_view text) = 0;        // a warning about a drop left in new/

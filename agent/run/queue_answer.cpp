@@ -58,11 +58,11 @@ bool QueueAnswer::turn() {
 
 void append_message(std::string& out, const spool::Message& message) {
   if (!out.empty()) out += ',';
-  const auto& facts = message.facts();
-  const auto& counts = message.counts();
+  const auto facts = message.facts();
+  const auto counts = message.counts();
   spool::JsonWriter json(out);
-  json.begin('{').key("id").string(facts.id).key("sender").string(facts.envelope.sender());
-  json.key("size").number(facts.size).key("arrival_date").date(facts.arrival_date);
+  json.begin('{').key("id").string(facts->id).key("sender").string(facts->envelope.sender());
+  json.key("size").number(facts->size).key("arrival_date").date(facts->arrival_date);
   json.key("counts").begin('{').key("total").number(counts.total).key("relayed").number(counts.relayed);
   json.key("delivered").number(counts.delivered).key("failed").number(counts.failed);
   json.key("delayed").number(counts.delayed).key("queued").number(counts.queued).end('}');

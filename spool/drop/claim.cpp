@@ -144,22 +144,22 @@ Claimer::Trial Claimer::take(const std::string& name, ParsedDrop drop, const Sta
     if (const auto back = disk_.rename_new(claimed_path, path); !back) return trouble(back.error(), now);
     return std::nullopt;
   }
-  ids_.take(**id, drop.digest);
   waiting_.forget(name);
 
-  Claimed claimed;
-  claimed.facts.number = ids_.next_number();
-  claimed.facts.id = std::move(**id);
-  claimed.facts.name = name;
-  claimed.facts.digest = drop.digest;
-  claimed.facts.stamp = stamp;
-  claimed.facts.content = drop.content;
-  claimed.facts.size = drop.size;
-  claimed.facts.message_id = std::move(drop.message_id);
-  claimed.facts.eight_bit = drop.eight_bit;
-  claimed.facts.arrival_date = now;
-  claimed.facts.envelope = std::move(drop.envelope);
-  claimed.small_content = std::move(drop.small_content);
+  auto facts = std::make_shared<MessageFacts>();
+  facts->number = ids_.next_number();
+  facts->id = std::move(**id);
+  facts->name = name;
+  facts->digest = drop.digest;
+  facts->stamp = stamp;
+  facts->content = drop.content;
+  facts->size = drop.size;
+  facts->message_id = std::move(drop.message_id);
+  facts->eight_bit = drop.eight_bit;
+  facts->arrival_date = now;
+  facts->envelope = std::move(drop.envelope);
+  Claimed claimed{PackedFacts(facts), facts, std::move(drop.small_content)};
+  ids_.take(claimed.packed);
   return claimed;
 }
 

@@ -16,7 +16,7 @@
 #include "spool/drop/refusals.h"
 #include "spool/drop/template_check.h"
 #include "spool/drop/waiting_drops.h"
-#include "spool/message.h"
+#include "spool/packed_facts.h"
 
 #include <memory>
 #include <optional>
@@ -27,7 +27,8 @@
 namespace bulkmail::spool {
 
 struct Claimed {
-  MessageFacts facts;
+  PackedFacts packed; // to keep
+  std::shared_ptr<const MessageFacts> facts; // the same, to work with now
   std::string
       small_content; // the content's bytes as in the file, if the claim had them whole at hand; else empty
 };

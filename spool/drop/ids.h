@@ -1,8 +1,9 @@
 // Which ids are taken, and what may be one.
 #pragma once
 
-#include "spool/message.h"
+#include "spool/packed_facts.h"
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace bulkmail::spool {
 
@@ -17,9 +19,11 @@ namespace bulkmail::spool {
 class Ids {
  public:
   // The digest under which `id` is taken by a message not yet closed; none: free.
-  [[nodiscard]] std::optional<Digest> find(const std::string& id) const;
-  void take(const std::string& id, const Digest& digest);
-  void release(const std::string& id);
+  [[nodiscard]] std::optional<Digest> find(std::string_view id) const;
+  [[nodiscard]] std::optional<std::uint64_t> number(std::string_view id) const; // of that message
+  void take(const PackedFacts& message);
+  void take(const std::string& id, const Digest& digest); // by a file in cur/ that is no message yet
+  void release(std::string_view id);
   // A name an intake is still writing to new/: claim leaves it alone until it is unreserved.
   void reserve(const std::string& name);
   void unreserve(const std::string& name);
@@ -30,8 +34,42 @@ class Ids {
   void start_numbers_at(std::uint64_t number) { number_ = number; }
 
  private:
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, Digest> taken_;
+  // A set of messages by their ids, which stand in their facts: open addressing, one word a place, at most three quarters of
+  // them taken, and never with a hole between a message and the place where its search begins.
+  class MessageSet {
+   public:
+    [[nodiscard]] const PackedFacts* find(std::string_view id, std::size_t hash) const;
+    void insert(const PackedFacts& message, std::size_t hash); // replaces one of the same id
+    bool erase(std::string_view id, std::size_t hash);
+
+   private:
+    [[nodiscard]] std::size_t home(std::size_t hash) const { return hash % places_.size(); }
+
+    [[nodiscard]] std::size_t after(std::size_t place) const {
+      return place + 1 == places_.size() ? 0 : place + 1;
+    }
+
+    [[nodiscard]] std::size_t place_of(std::string_view id, std::size_t hash) const; // its own, or a free one
+    void resize(std::size_t places);
+
+    std::vector<PackedFacts> places_;
+    std::size_t size_ = 0;
+  };
+
+  // So many sets, each with a lock of its own, so that none of them is large when it must grow.
+  static constexpr std::size_t shard_count = 64;
+
+  struct Shard {
+    mutable std::mutex mutex;
+    MessageSet messages;
+    std::unordered_map<std::string, Digest> others;
+  };
+
+  // By the upper bits: the lower ones say where in the set.
+  [[nodiscard]] static std::size_t shard_of(std::size_t hash) { return hash >> 32 & (shard_count - 1); }
+
+  std::array<Shard, shard_count> shards_;
+  mutable std::mutex reserved_mutex_;
   std::set<std::string> reserved_;
   std::atomic<std::uint64_t> number_{1};
 };

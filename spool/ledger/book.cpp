@@ -37,54 +37,61 @@ Result<Recovered> Ledger::Book::recover(Wall now) {
     files_->journal.resume_after(segment_, spool->last_segment_length);
   }
 
-  // The whole state goes into a new segment, so that the old ones can go, and so that nothing depends on bytes that were
-  // read back from a memory which the disk may never have taken.
+  // The whole state goes into new segments, some of it with each commit, so that the old ones can go, and so that nothing
+  // depends on bytes that were read back from a memory which the disk may never have taken.
   segments_.hold_all();
+  keep_recovered_ = spool->keep_segments;
   Recovered recovered;
   recovered.warnings = std::move(spool->warnings);
+  recovered.messages.reserve(spool->messages.size());
+  recovered_pins_ = 1;
   for (RecoveredMessage& one : spool->messages) {
     recovered.messages.push_back(std::move(one.message));
     adopt(*recovered.messages.back(), one, now);
   }
   pending().events.insert(pending().events.begin(), std::make_move_iterator(spool->missing.begin()),
                           std::make_move_iterator(spool->missing.end()));
-  if (pending().empty()) {
-    if (!spool->keep_segments) segments_.release_all();
+  if (pending().empty() && unstated_ == 0) {
+    unpin_recovered();
   } else {
-    pending().frees_recovered_segments = !spool->keep_segments;
+    pending().begins_start = true;
     commit_by(at_once);
   }
   return recovered;
 }
 
 void Ledger::Book::adopt(Message& message, RecoveredMessage& recovered, Wall now) {
-  Entry& entry = entries_.emplace(message.number(), Entry(message)).first->second;
+  Entry& entry = entries_.insert(message.number(), Entry{&message});
   entry.has_status = recovered.has_status;
   entry.delay_told = message.counts().delayed != 0;
-  append_state(message, pending().records);
+  entry.unstated = entry.unstored = true;
+  entry.unknown = !recovered.journalled;
+  ++unstated_;
+  ++recovered_pins_;
+  next_message_ = std::max(next_message_, message.number() + 1);
   if (!recovered.condemned) {
+    // The old segments have the records of what is unpublished, until its state is written anew.
     notices_.restore(message, std::move(recovered.notices), pending().number, now, config_->dsn);
-    notices_.append_records(message.number(), pending().records);
+    if (notices_.waits(message.number())) {
+      if (message.final())
+        cut_notices(entry, {at_once, now});
+      else
+        rounds_.emplace_back(at_once, message.number());
+    }
+    if (!message.final() && wants_status(entry)) status_by(entry, at_once);
+    return;
   }
-  touch(entry);
-  entry.condemned = recovered.condemned;
-  if (notices_.waits(message.number())) {
-    if (message.final())
-      cut_notices(entry, {at_once, now});
-    else
-      rounds_.emplace_back(at_once, message.number());
-  }
-  if (recovered.condemnation) {
+  entry.condemned = true;
+  condemned_.emplace(message.number(), *recovered.condemned);
+  restate(message.number(), entry);
+  if (recovered.condemnation)
     encode(*recovered.condemnation, pending().records);
-  } else if (recovered.condemned) {
-    refusal_event(message.number(), message.id(), message.facts().name, *recovered.condemned, now);
-  } else if (!message.final() && wants_status(entry)) {
-    status_by(entry, at_once);
-  }
+  else
+    refusal_event(message.number(), message.facts()->id, message.facts()->name, *recovered.condemned, now);
 }
 
 void Ledger::Book::begin(Message& message, Now now) {
-  Entry& entry = entries_.emplace(message.number(), Entry(message)).first->second;
+  Entry& entry = entries_.insert(message.number(), Entry{&message});
   append_begin(message, pending().records);
   touch(entry);
   commit_by(now.mono + begin_delay);
@@ -93,21 +100,21 @@ void Ledger::Book::begin(Message& message, Now now) {
 
 void Ledger::Book::settle(Message& message, std::span<const std::uint32_t> recipients, Outcome outcome,
                           Now now) {
-  const auto found = entries_.find(message.number());
-  if (found == entries_.end() || found->second.condemned) return;
-  Entry& entry = found->second;
+  Entry* const found = find(message);
+  if (found == nullptr || found->condemned) return;
+  Entry& entry = *found;
 
   OutcomeRecord record;
   record.recipients.reserve(recipients.size());
   for (const std::uint32_t index : recipients)
-    if (index < message.envelope().size() && !is_final(message.action(index)))
-      record.recipients.push_back(index);
+    if (index < message.recipients() && !is_final(message.action(index))) record.recipients.push_back(index);
   if (!std::is_sorted(record.recipients.begin(), record.recipients.end()))
     std::sort(record.recipients.begin(), record.recipients.end());
   record.recipients.erase(std::unique(record.recipients.begin(), record.recipients.end()),
                           record.recipients.end());
   if (record.recipients.empty()) return;
 
+  ensure_begun(entry);
   record.message = message.number();
   record.first_event = next_event_;
   record.time = now.wall;
@@ -118,7 +125,7 @@ void Ledger::Book::settle(Message& message, std::span<const std::uint32_t> recip
   commit_by(now.mono + config_->group_delay);
 
   OutcomeEvents events;
-  events.facts = message.shared_facts();
+  events.facts = message.packed();
   events.first_event = record.first_event;
   events.time = now.wall;
   events.recipients = std::move(record.recipients);
@@ -137,13 +144,16 @@ void Ledger::Book::refused(const Refused& refused, Now now) {
 }
 
 void Ledger::Book::condemn(Message& message, DropProblem problem, Now now) {
-  const auto found = entries_.find(message.number());
-  if (found == entries_.end() || found->second.condemned || found->second.leaving || message.final()) return;
-  Entry& entry = found->second;
-  entry.condemned = std::move(problem);
+  Entry* const found = find(message);
+  if (found == nullptr || found->condemned || found->leaving || message.final()) return;
+  Entry& entry = *found;
+  entry.condemned = true;
   forget_status(entry);
   notices_.forget(message.number()); // nobody knows what the message was
-  refusal_event(message.number(), message.id(), message.facts().name, *entry.condemned, now.wall);
+  ensure_begun(entry);
+  const auto facts = message.facts();
+  refusal_event(facts->number, facts->id, facts->name, problem, now.wall);
+  condemned_.emplace(facts->number, std::move(problem));
   touch(entry);
   commit_by(now.mono + config_->group_delay);
 }

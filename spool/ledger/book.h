@@ -10,6 +10,7 @@
 #include "spool/ledger/publication.h"
 #include "spool/ledger/segment_use.h"
 #include "spool/notice/owed.h"
+#include "spool/number_table.h"
 #include "spool/recovery.h"
 
 #include <deque>
@@ -31,6 +32,7 @@ class Ledger::Book {
   std::unique_ptr<LedgerJob> next_job(Now now);
   void finish(std::unique_ptr<LedgerJob> job, Now now);
   [[nodiscard]] std::optional<Monotonic> deadline() const;
+  [[nodiscard]] std::vector<std::uint64_t> statuses_due_by(Monotonic when) const;
 
   [[nodiscard]] std::vector<std::uint64_t> take_closed() { return std::exchange(closed_, {}); }
 
@@ -50,20 +52,27 @@ class Ledger::Book {
   static constexpr std::size_t usual_segments = 8;
   static constexpr milliseconds retry_delay{1'000}; // of a full disk
   static constexpr Monotonic at_once{};
+  static constexpr Monotonic never = Monotonic::max();
 
+  static constexpr std::uint64_t last_batch_mask =
+      (std::uint64_t{1} << 56) - 1; // ten million years of commits
+
+  // 32 octets, since there is one for each message; what few have is in maps beside.
   struct Entry {
-    explicit Entry(Message& of) : message(&of) {}
-
-    Message* message;
-    std::vector<std::uint64_t> segments; // with records of it
-    std::uint64_t last_batch = 0;        // the last one with records of it
-    std::optional<Monotonic> status_due; // the heap may have older times; this one counts
-    std::optional<Monotonic> last_status;
-    std::optional<DropProblem> condemned;
-    bool has_status = false; // a status file was written or is under way
-    bool delay_told = false; // the first delay is told of soon, later ones by the interval
-    bool staged = false;     // a snapshot waits in staged_
-    bool leaving = false;    // in finals_ or in a publication
+    Message* message = nullptr;
+    std::uint64_t last_batch : 56 = 0; // the last one with records of it
+    bool has_status : 1 = false;       // a status file was written or is under way
+    bool delay_told : 1 = false;       // the first delay is told of soon, later ones by the interval
+    bool staged : 1 = false;           // a snapshot waits in staged_
+    bool again : 1 = false;            // there is more to tell than that snapshot does
+    bool leaving : 1 = false;          // in finals_ or in a publication
+    bool condemned : 1 = false;        // condemned_ says why
+    bool unstated : 1 = false;         // recovered, and its state is not yet in a batch
+    bool unstored : 1 = false;         // recovered, and its state is not yet durable in a segment of this run
+    bool unknown : 1 = false;          // recovered, and the journal has no `begin` of it
+    Monotonic status_due = never;      // the heap may have older times; this one counts
+    std::uint32_t segment = 0;         // the oldest with records of it, of this run; 0: none
+    std::uint32_t last_status = 0;     // second() of it; 0: none
   };
 
   struct Staged {
@@ -76,6 +85,8 @@ class Ledger::Book {
 
   void adopt(Message& message, RecoveredMessage& recovered, Wall now);
 
+  [[nodiscard]] Entry* find(const Message& message) { return entries_.find(message.number()); }
+
   // The pending batch.
   Batch& pending() { return *pending_; }
 
@@ -85,7 +96,12 @@ class Ledger::Book {
   void refusal_event(std::uint64_t message, const std::string& id, const std::string& name,
                      const DropProblem& problem, Wall now);
   void commit_by(Monotonic when);
+  void ensure_begun(Entry& entry);
+  void restate(std::uint64_t number, Entry& entry);
+  void restate_recovered();
   void carry_oldest_segment();
+  void stored(Entry& entry);
+  void unpin_recovered();
   std::unique_ptr<LedgerJob> next_commit(Now now);
   void finish_commit(CommitJob& job, Now now);
 
@@ -96,6 +112,7 @@ class Ledger::Book {
   void plan_status(Entry& entry, Now now);
   void stage_due(Now now);
   void drop_stale_dues();
+  [[nodiscard]] bool may_stage() const;
 
   // Notices to senders (book_notices.cpp).
   void note_outcome(Entry& entry, const OutcomeEvents& events, Now now);
@@ -120,7 +137,8 @@ class Ledger::Book {
   Ids& ids_;
   std::shared_ptr<const LedgerConfig> config_;
   std::shared_ptr<CommitFiles> files_;
-  std::unordered_map<std::uint64_t, Entry> entries_;
+  NumberTable<Entry> entries_;
+  std::unordered_map<std::uint64_t, DropProblem> condemned_;
 
   std::uint64_t next_event_ = 1;
   std::uint64_t next_message_ = 1;
@@ -129,8 +147,16 @@ class Ledger::Book {
   std::uint64_t segment_bytes_ = 0; // in it
   bool segment_open_ = false;
   std::size_t carry_above_ =
-      usual_segments;             // so many segments may lie about before old states are written anew
-  std::size_t carried_bytes_ = 0; // out of the oldest segment, so far
+      usual_segments;                 // so many segments may lie about before old states are written anew
+  std::size_t carried_bytes_ = 0;     // out of the oldest segment, so far
+  std::uint64_t carried_segment_ = 0; // which that is
+  std::uint64_t carry_from_ = 0;      // the messages before this one were looked at
+
+  // What the last run knew is written anew, some with each commit; then its segments may go.
+  std::size_t unstated_ = 0;
+  std::uint64_t restate_from_ = 0;
+  std::size_t recovered_pins_ = 0; // messages that are unstored, and the first batch
+  bool keep_recovered_ = false;    // a file could not be read: its outcomes are only there
 
   std::unique_ptr<Batch> pending_;
   std::optional<Monotonic> commit_due_;

@@ -71,25 +71,24 @@ std::optional<Monotonic> Ledger::Book::deadline() const {
   if (!commit_running_) {
     if (failed_batch_)
       keep_earlier(earliest, retry_commit_);
-    else if (!pending().empty())
+    else if (!pending().empty() || unstated_ != 0)
       keep_earlier(earliest, hurry_ ? at_once : *commit_due_);
   }
-  if (!dues_.empty()) keep_earlier(earliest, dues_.front().first);
+  if (!dues_.empty() && may_stage()) keep_earlier(earliest, hurry_ ? at_once : dues_.front().first);
   if (!rounds_.empty()) keep_earlier(earliest, rounds_.front().first);
   if (!tidy_running_) keep_earlier(earliest, tidy_due_);
   return earliest;
 }
 
 bool Ledger::Book::idle() const {
-  return pending().empty() && !failed_batch_ && !commit_running_ && finals_.empty() && staged_.empty() &&
-         statuses_due_ == 0 && notices_.idle() && !failed_publication_ && !publish_running_;
+  return pending().empty() && unstated_ == 0 && !failed_batch_ && !commit_running_ && finals_.empty() &&
+         staged_.empty() && statuses_due_ == 0 && notices_.idle() && !failed_publication_ &&
+         !publish_running_;
 }
 
 void Ledger::Book::hurry() {
   if (idle()) return;
   hurry_ = true;
-  for (auto& [number, entry] : entries_)
-    if (entry.status_due) status_by(entry, at_once);
   for (Due& round : rounds_) round.first = at_once;
 }
 

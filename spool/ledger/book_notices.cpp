@@ -27,8 +27,8 @@ void Ledger::Book::cut_notices(Entry& entry, Now now) {
 
 void Ledger::Book::cut_due_notices(Now now) {
   for (; !rounds_.empty() && rounds_.front().first <= now.mono; rounds_.pop_front()) {
-    const auto found = entries_.find(rounds_.front().second);
-    if (found != entries_.end() && !found->second.leaving) cut_notices(found->second, now);
+    Entry* const found = entries_.find(rounds_.front().second);
+    if (found != nullptr && !found->leaving) cut_notices(*found, now);
   }
 }
 
@@ -42,10 +42,10 @@ void Ledger::Book::finish_notices(const Publication& publication, Now now) {
   for (const Notice& notice : publication.notices) {
     const std::uint64_t number = notice.facts->number;
     dropped_.push_back(notice_id(number, notice.serial));
-    const auto found = entries_.find(number);
-    if (found == entries_.end() || found->second.leaving || found->second.condemned) continue;
+    Entry* const found = entries_.find(number);
+    if (found == nullptr || found->leaving || found->condemned) continue;
     encode(notices_.published(number, notice.serial), pending().records);
-    touch(found->second);
+    touch(*found);
     commit_by(now.mono + config_->group_delay);
   }
 }

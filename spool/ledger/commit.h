@@ -19,9 +19,9 @@ struct Batch {
   SegmentHeader header;
   std::string records;
   std::vector<ResultsEvents> events;
-  std::vector<std::uint64_t> touched;    // messages with records in it, some of them more than once
-  std::vector<std::uint64_t> carried;    // messages whose records in older segments it makes obsolete
-  bool frees_recovered_segments = false; // all that they had to say is in it
+  std::vector<std::uint64_t> touched; // messages with records in it, some of them more than once
+  std::vector<std::uint64_t> carried; // messages whose records in older segments it makes obsolete
+  bool begins_start = false;          // it has what a start must write at once
   bool journalled = false;
   std::string lines; // of events, rendered; empty again once they are appended
 

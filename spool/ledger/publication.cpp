@@ -54,10 +54,8 @@ Attempted PublishJob::drop_notices() {
 }
 
 Result<void> PublishJob::write_status(const Publication::Status& status) {
-  const LedgerConfig& config = *publication->config;
-  return write_status_file(disk_, status.snapshot.facts->id,
-                           status.condemned ? render_condemned(status.snapshot, *status.condemned, config)
-                                            : render_status(status.snapshot, config));
+  const DropProblem* const condemned = status.condemned ? &*status.condemned : nullptr;
+  return write_status_file(disk_, StatusText(status.snapshot, *publication->config, condemned));
 }
 
 Result<void> PublishJob::take_out(const Publication::Leaving& leaving) {

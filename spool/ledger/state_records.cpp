@@ -9,18 +9,21 @@
 namespace bulkmail::spool {
 
 void append_begin(const Message& message, std::string& out) {
-  const MessageFacts& facts = message.facts();
-  encode(BeginRecord{facts.number, facts.id, facts.name, facts.digest, facts.stamp, facts.arrival_date,
+  const auto facts = message.facts();
+  encode(BeginRecord{facts->number, facts->id, facts->name, facts->digest, facts->stamp, facts->arrival_date,
                      message.expires()},
          out);
 }
 
 void append_state(const Message& message, std::string& out) {
   append_begin(message, out);
+  const Counts counts = message.counts();
+  if (counts.queued == counts.total) return;
   using Tried =
       std::tuple<const Outcome*, std::uint16_t, std::uint32_t>; // with how many attempts, which recipient
   std::vector<Tried> tried;
-  for (std::uint32_t index = 0; index < message.counts().total; ++index)
+  tried.reserve(counts.total - counts.queued);
+  for (std::uint32_t index = 0; index < counts.total; ++index)
     if (const Outcome* const outcome = message.outcome(index))
       tried.emplace_back(outcome, message.attempts(index), index);
   std::sort(tried.begin(), tried.end());

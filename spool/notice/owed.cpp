@@ -22,10 +22,10 @@ bool OwedNotices::told(const Owed& owed, NoticeKind kind, std::uint32_t recipien
 
 void OwedNotices::note(const Message& message, std::span<const std::uint32_t> recipients,
                        const Outcome& outcome, Wall now, LedgerConfig::Dsn dsn) {
-  if (!may_be_told(message.envelope(), outcome.action, dsn)) return;
+  const auto facts = message.facts();
+  if (!may_be_told(facts->envelope, outcome.action, dsn)) return;
   for (const std::uint32_t index : recipients) {
-    const auto kind =
-        notice_for(message.facts(), message.envelope().recipient(index).notify, outcome, now, dsn);
+    const auto kind = notice_for(*facts, facts->envelope.recipient(index).notify, outcome, now, dsn);
     if (!kind) continue;
     Owed& owed = owed_[message.number()];
     if (told(owed, *kind, index)) continue; // a delay, again
@@ -42,7 +42,7 @@ void OwedNotices::restore(const Message& message, std::vector<RecoveredNotice> n
       owed.told.push_back(one.record);
       if (one.record.published || one.recipients.empty()) continue;
       cut_.push_back({batch,
-                      {message.shared_facts(), one.record.kind, one.record.serial, one.record.time,
+                      {message.facts(), one.record.kind, one.record.serial, one.record.time,
                        std::move(one.recipients)}});
     }
   }
@@ -79,7 +79,7 @@ std::vector<NoticeRecord> OwedNotices::cut(const Message& message, Wall now, std
                           false,
                           now,
                           {first, first + static_cast<std::ptrdiff_t>(count)}};
-      Notice notice{message.shared_facts(), kind, record.serial, now, {}};
+      Notice notice{message.facts(), kind, record.serial, now, {}};
       for (const std::uint32_t index : record.recipients)
         notice.recipients.push_back({index, message.shared_outcome(index)});
       cut_.push_back({batch, std::move(notice)});

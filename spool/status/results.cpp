@@ -20,18 +20,19 @@ constexpr std::string_view line_start = R"({"seq":)";
 constexpr std::size_t first_window = 1 << 20;
 
 void render(const OutcomeEvents& events, std::string& out) {
+  const auto facts = events.facts.unpack();
   const OutcomeFields fields(events.outcome.get());
   std::string common; // what stands between a line's seq and its recipient
   JsonWriter json(common);
   json.key("event").string(to_string(events.outcome->action)).key("event_time").date(events.time);
-  json.key("id").string(events.facts->id).key("sender").string(events.facts->envelope.sender());
+  json.key("id").string(facts->id).key("sender").string(facts->envelope.sender());
   for (std::size_t n = 0; n < events.recipients.size(); ++n) {
     out += line_start;
     append_decimal(out, events.first_event + n);
     out += ',';
     out += common;
     out += ',';
-    fields.append(out, events.facts->envelope.recipient(events.recipients[n]), events.attempts[n]);
+    fields.append(out, facts->envelope.recipient(events.recipients[n]), events.attempts[n]);
     out += "}\n";
   }
 }

@@ -16,7 +16,7 @@ namespace bulkmail::spool {
 
 // The events of recipients answered alike: seq `first_event` for recipients[0], the others follow.
 struct OutcomeEvents {
-  std::shared_ptr<const MessageFacts> facts;
+  PackedFacts facts;
   std::shared_ptr<const Outcome> outcome;
   std::uint64_t first_event = 0;
   Wall time;

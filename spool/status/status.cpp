@@ -1,23 +1,32 @@
 #include "spool/status/status.h"
 
 #include "spool/status/json_writer.h"
-#include "spool/status/recipient_fields.h"
 
 #include <fmt/format.h>
 
 #include <cerrno>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 namespace bulkmail::spool {
 namespace {
 
 constexpr unsigned status_mode = 0640;
-// What a recipient's object takes beyond its address, roughly: one growth of the string instead of many.
-constexpr std::size_t usual_recipient_size = 480;
+// Rendered at a time, however many recipients there are; a recipient's object at the end may stand over.
+constexpr std::size_t chunk_size = 64 * 1024;
+constexpr std::size_t usual_first_chunk = 1'536; // of one recipient: one growth of the string instead of many
 // "digest" stands behind the id, the name, the sender and the message id, whose lengths are bounded (RFC 5321
 // §4.5.3.1, RFC 5322 §2.1.1; six octets for each at the worst).
 constexpr std::size_t head_size = 16 * 1024;
+
+void append_forecast(JsonWriter& json, const std::optional<Forecast>& forecast) {
+  json.key("forecast");
+  if (forecast)
+    json.begin('{').key("p50").date(forecast->p50).key("p99").date(forecast->p99).end('}');
+  else
+    json.null();
+}
 
 void append_counts(JsonWriter& json, const Counts& counts) {
   json.key("counts").begin('{').key("total").number(counts.total).key("relayed").number(counts.relayed);
@@ -26,8 +35,8 @@ void append_counts(JsonWriter& json, const Counts& counts) {
 }
 
 // Everything of a message's status file before "counts".
-void append_facts(JsonWriter& json, const Snapshot& snapshot, bool final, const LedgerConfig& config) {
-  const MessageFacts& facts = *snapshot.facts;
+void append_facts(JsonWriter& json, const Snapshot& snapshot, const MessageFacts& facts, bool final,
+                  const LedgerConfig& config) {
   json.key("version").number(1).key("id").string(facts.id).key("name").string(facts.name);
   json.key("serial").number(snapshot.serial).key("final").boolean(final);
   json.key("reporting_mta").text("dns; ", config.reporting_mta);
@@ -37,27 +46,6 @@ void append_facts(JsonWriter& json, const Snapshot& snapshot, bool final, const 
   json.key("size").number(facts.size).key("digest").string(to_string(facts.digest));
   json.key("arrival_date").date(facts.arrival_date).key("updated").date(snapshot.updated);
   json.key("expires").date(snapshot.expires);
-}
-
-// "recipients", in the envelope's order, of those whose action is wanted.
-template <class Wanted>
-void append_recipients(std::string& out, const Snapshot& snapshot, Wanted wanted) {
-  const Envelope& envelope = snapshot.facts->envelope;
-  std::vector<std::optional<OutcomeFields>> fields(snapshot.outcomes.size() +
-                                                   1); // by RecipientState::outcome
-  out += R"(,"recipients":[)";
-  bool first = true;
-  for (std::size_t index = 0; index < snapshot.states.size(); ++index) {
-    const RecipientState& state = snapshot.states[index];
-    if (!wanted(state.action)) continue;
-    auto& common = fields[state.outcome];
-    if (!common) common.emplace(state.outcome == 0 ? nullptr : snapshot.outcomes[state.outcome - 1].get());
-    out += first ? "{" : ",{";
-    first = false;
-    common->append(out, envelope.recipient(index), state.attempts);
-    out += '}';
-  }
-  out += "]}\n";
 }
 
 void append_error(JsonWriter& json, const DropProblem& problem, std::string_view name) {
@@ -81,18 +69,66 @@ std::string_view value_after(std::string_view json, std::string_view key) {
 
 } // namespace
 
-std::string render_status(const Snapshot& snapshot, const LedgerConfig& config) {
-  std::string out;
-  const bool all = config.detail == LedgerConfig::Detail::all;
-  out.reserve(1024 + (all ? snapshot.states.size() * usual_recipient_size : 0));
+StatusText::StatusText(const Snapshot& snapshot, const LedgerConfig& config, const DropProblem* condemned)
+    : snapshot_(snapshot),
+      config_(config),
+      condemned_(condemned),
+      facts_(snapshot.facts.unpack()) {}
+
+bool StatusText::next(std::string& chunk) {
+  if (over_) return false;
+  const std::size_t start = chunk.size();
+  if (!std::exchange(begun_, true)) append_head(chunk);
+  for (; next_ < facts_->envelope.size(); ++next_) {
+    if (chunk.size() - start >= chunk_size) return true;
+    append_recipient(chunk);
+  }
+  chunk += "]}\n";
+  over_ = true;
+  return true;
+}
+
+void StatusText::append_head(std::string& out) const {
   JsonWriter json(out);
   json.begin('{');
-  append_facts(json, snapshot, snapshot.final, config);
-  append_counts(json, snapshot.counts);
-  append_recipients(out, snapshot, [all](Action action) {
-    return all || (action != Action::relayed && action != Action::delivered);
-  });
-  return out;
+  const bool final = snapshot_.final || condemned_ != nullptr;
+  append_facts(json, snapshot_, *facts_, final, config_);
+  if (!final) append_forecast(json, snapshot_.forecast);
+  if (condemned_ != nullptr)
+    append_error(json, *condemned_, {});
+  else
+    append_counts(json, snapshot_.counts);
+  out += R"(,"recipients":[)";
+}
+
+void StatusText::append_recipient(std::string& out) {
+  const RecipientState state = snapshot_.state(next_);
+  if (!wanted(state.action)) return;
+  out += std::exchange(some_, true) ? ",{" : "{";
+  fields_of(state.outcome).append(out, facts_->envelope.recipient(next_), state.attempts);
+  out += '}';
+}
+
+// Of a condemned message those that had a final action before.
+bool StatusText::wanted(Action action) const {
+  if (condemned_ != nullptr) return is_final(action);
+  return config_.detail == LedgerConfig::Detail::all ||
+         (action != Action::relayed && action != Action::delivered);
+}
+
+const OutcomeFields& StatusText::fields_of(std::uint32_t outcome) {
+  auto& kept = fields_[outcome % fields_.size()];
+  if (!kept || kept->first != outcome)
+    kept.emplace(outcome, OutcomeFields(outcome == 0 ? nullptr : snapshot_.outcomes[outcome - 1].get()));
+  return kept->second;
+}
+
+std::string render_status(const Snapshot& snapshot, const LedgerConfig& config,
+                          const DropProblem* condemned) {
+  std::string whole;
+  for (StatusText text(snapshot, config, condemned); text.next(whole);) {
+  }
+  return whole;
 }
 
 std::string render_refusal(const std::string& id, const std::string& name, const DropProblem& problem,
@@ -111,20 +147,13 @@ std::string render_refusal(const std::string& id, const std::string& name, const
   return out;
 }
 
-std::string render_condemned(const Snapshot& snapshot, const DropProblem& problem,
-                             const LedgerConfig& config) {
-  std::string out;
-  JsonWriter json(out);
-  json.begin('{');
-  append_facts(json, snapshot, true, config);
-  append_error(json, problem, {});
-  append_recipients(out, snapshot, [](Action action) { return is_final(action); });
-  return out;
-}
-
 std::string status_path(std::string_view id) { return fmt::format("status/{}.json", id); }
 
-Result<void> write_status_file(Disk& disk, std::string_view id, std::string_view json) {
+namespace {
+
+// `next_chunk` fills the string that it is given; false: there is no more.
+template <class NextChunk>
+Result<void> write_whole(Disk& disk, std::string_view id, NextChunk next_chunk) {
   // An id has 200 bytes, and "~" and a number where its name was taken: far from the 255 that a file name may
   // have.
   const std::string temporary = fmt::format("status/.{}.tmp", id);
@@ -134,10 +163,26 @@ Result<void> write_status_file(Disk& disk, std::string_view id, std::string_view
     file = disk.create(temporary, status_mode);
   }
   if (!file) return std::unexpected(file.error());
-  Result<void> done = (*file)->append(json);
+  Result<void> done;
+  std::string chunk;
+  chunk.reserve(usual_first_chunk);
+  for (; done && next_chunk(chunk); chunk.clear()) done = (*file)->append(chunk);
   if (done) done = disk.rename(temporary, status_path(id));
   if (!done) static_cast<void>(disk.remove(temporary)); // a full disk needs the room
   return done;
+}
+
+} // namespace
+
+Result<void> write_status_file(Disk& disk, std::string_view id, std::string_view json) {
+  return write_whole(disk, id, [&](std::string& chunk) {
+    chunk = std::exchange(json, {});
+    return !chunk.empty();
+  });
+}
+
+Result<void> write_status_file(Disk& disk, StatusText text) {
+  return write_whole(disk, text.id(), [&](std::string& chunk) { return text.next(chunk); });
 }
 
 Result<StatusHead> read_status_head(Disk& disk, std::string_view id) {

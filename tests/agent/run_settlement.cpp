@@ -33,9 +33,9 @@ spool::Message message_to(std::size_t recipients) {
 Work work_for(spool::Message& message) {
   Work work;
   work.message = message.number();
-  work.facts = message.shared_facts();
+  work.facts = message.facts();
   work.expires = message.expires();
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i) {
+  for (std::uint32_t i = 0; i < message.recipients(); ++i) {
     work.recipients.push_back(i);
     work.attempts.push_back(message.attempts(i));
   }

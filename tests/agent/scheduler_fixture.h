@@ -49,11 +49,11 @@ make_message(std::uint64_t number, const std::vector<std::string>& recipients, b
 // What is not final of a message goes into the queue.
 inline void put(Scheduler& scheduler, const spool::Message& message, Monotonic until, Monotonic now,
                 std::vector<Consignment::Restored> restored = {}, bool attempt_first = false) {
-  Consignment consignment(spool::PackedFacts(message.shared_facts()));
+  Consignment consignment(message.packed());
   std::vector<std::uint32_t> left;
-  for (std::uint32_t i = 0; i < message.envelope().size(); ++i)
+  for (std::uint32_t i = 0; i < message.recipients(); ++i)
     if (!spool::is_final(message.action(i))) left.push_back(i);
-  consignment.recipients = sort_by_domain(message.envelope(), left);
+  consignment.recipients = sort_by_domain(message.facts()->envelope, left);
   consignment.restored = std::move(restored);
   consignment.until = until;
   consignment.attempt_first = attempt_first;

@@ -11,8 +11,8 @@ namespace {
 
 Consignment part_of(const spool::Message& message, const std::vector<std::uint32_t>& recipients,
                     Monotonic until) {
-  Consignment part(spool::PackedFacts(message.shared_facts()));
-  part.recipients = sort_by_domain(message.envelope(), recipients);
+  Consignment part(message.packed());
+  part.recipients = sort_by_domain(message.facts()->envelope, recipients);
   part.until = until;
   return part;
 }

@@ -45,10 +45,10 @@ TEST_CASE(
     for (const auto& work : all) {
       CHECK(work.recipients.size() <= 100);
       CHECK(std::ranges::is_sorted(work.recipients));
-      const auto first_domain = message.envelope().recipient(work.recipients.front()).domain;
+      const auto first_domain = message.facts()->envelope.recipient(work.recipients.front()).domain;
       for (const auto recipient : work.recipients) {
         seen.insert(recipient);
-        CHECK(message.envelope().recipient(recipient).domain == first_domain);
+        CHECK(message.facts()->envelope.recipient(recipient).domain == first_domain);
       }
       f.complete(work);
     }

@@ -88,7 +88,7 @@ struct Spool {
 
   // What stays when a message is done: its status, until the upstream deletes it.
   void finish(const Claimed& message) {
-    const auto& facts = message.facts;
+    const auto& facts = *message.facts;
     ids.release(facts.id);
     REQUIRE(disk.remove("cur/" + facts.id));
     disk.put("status/" + facts.id + ".json",
@@ -164,21 +164,21 @@ bool has(Spool& spool, const std::string& path) { return spool.disk.contents(pat
 TEST_CASE("a drop is claimed by rename, its facts and its small content at hand") {
   Spool spool;
   const Claimed message = spool.drop("news-0001", good);
-  CHECK(message.facts.id == "news-0001");
-  CHECK(message.facts.name == "news-0001");
-  CHECK(message.facts.digest == sha256(good));
-  CHECK(message.facts.stamp == stamp_of(*spool.disk.info("cur/news-0001")));
-  CHECK(message.facts.arrival_date == spool.now);
-  CHECK(message.facts.envelope.sender() == "a@b");
-  CHECK(message.facts.size == 20);
+  CHECK(message.facts->id == "news-0001");
+  CHECK(message.facts->name == "news-0001");
+  CHECK(message.facts->digest == sha256(good));
+  CHECK(message.facts->stamp == stamp_of(*spool.disk.info("cur/news-0001")));
+  CHECK(message.facts->arrival_date == spool.now);
+  CHECK(message.facts->envelope.sender() == "a@b");
+  CHECK(message.facts->size == 20);
   CHECK(message.small_content == "Subject: x\n\nbody\n");
   CHECK(spool.disk.contents("cur/news-0001") == good);
   CHECK_FALSE(has(spool, "new/news-0001"));
   CHECK(spool.ids.find("news-0001") == sha256(good));
   CHECK(spool.disk.list("status")->empty());
 
-  CHECK(spool.drop("news-0002", good).facts.number ==
-        message.facts.number + 1);   // another name: another message
+  CHECK(spool.drop("news-0002", good).facts->number ==
+        message.facts->number + 1);   // another name: another message
   CHECK(spool.ignored("news-0003")); // gone before it was looked at
 }
 
@@ -227,7 +227,7 @@ TEST_CASE("a name that an intake still writes is left alone until it is done") {
   spool.ids.reserve("lmtp-1");
   CHECK(spool.waiting("lmtp-1").why == Waiting::Why::reserved);
   spool.ids.unreserve("lmtp-1");
-  CHECK(spool.claimed("lmtp-1").facts.id == "lmtp-1");
+  CHECK(spool.claimed("lmtp-1").facts->id == "lmtp-1");
 }
 
 TEST_CASE(
@@ -251,7 +251,7 @@ TEST_CASE(
   CHECK(has(spool, "new/q1-1"));
 
   REQUIRE(spool.disk.remove("tmp/q1-1"));
-  CHECK(spool.claimed("q1-1").facts.id == "q1-1"); // its own notice does not take its id
+  CHECK(spool.claimed("q1-1").facts->id == "q1-1"); // its own notice does not take its id
   CHECK_FALSE(has(spool, "status/q1-1.json"));
 }
 
@@ -275,7 +275,7 @@ TEST_CASE(
   spool.start(); // a new agent finds its predecessor's notice
   CHECK_FALSE(spool.waiting("locked").text.empty());
   code = 0;
-  CHECK(spool.claimed("locked").facts.id == "locked");
+  CHECK(spool.claimed("locked").facts->id == "locked");
   CHECK_FALSE(has(spool, "status/locked.json"));
 }
 
@@ -320,7 +320,7 @@ TEST_CASE("a notice never takes the place of a message's status") {
   CHECK(spool.status("news")["final"] == true);
   CHECK(spool.status("news~1")["name"] == "news");
   REQUIRE(spool.disk.remove("tmp/news"));
-  CHECK(spool.claimed("news").facts.id == "news~1");
+  CHECK(spool.claimed("news").facts->id == "news~1");
   CHECK_FALSE(has(spool, "status/news~1.json"));
 }
 
@@ -423,7 +423,7 @@ TEST_CASE("a refused drop whose name is taken is numbered, in bad/ and in status
   spool.finish(message);
   spool.put("news", garbage + "x\n");
   CHECK(spool.refused("news").id == "news~3");
-  CHECK(spool.status("news")["digest"] == to_string(message.facts.digest));
+  CHECK(spool.status("news")["digest"] == to_string(message.facts->digest));
 
   spool.put("other", garbage);
   spool.refused("other");
@@ -462,24 +462,24 @@ TEST_CASE("the same drop again is dropped, nothing is sent twice") {
   spool.put("news", good);
   CHECK(spool.ignored("news", true)); // while its status exists
   REQUIRE(spool.disk.remove("status/news.json"));
-  CHECK(spool.drop("news", good).facts.id == "news"); // acknowledged: the id is free
+  CHECK(spool.drop("news", good).facts->id == "news"); // acknowledged: the id is free
 }
 
 TEST_CASE("other bytes under a taken name are another message, numbered from 1") {
   Spool spool;
   spool.drop("q1", good);
   const Claimed second = spool.drop("q1", other);
-  CHECK(second.facts.id == "q1~1");
-  CHECK(second.facts.name == "q1");
+  CHECK(second.facts->id == "q1~1");
+  CHECK(second.facts->name == "q1");
   CHECK(spool.disk.contents("cur/q1~1") == other);
-  CHECK(spool.drop("q1", third).facts.id == "q1~2");
+  CHECK(spool.drop("q1", third).facts->id == "q1~2");
   for (const std::string& bytes : {good, other, third}) { // each of them again is no message
     spool.put("q1", bytes);
     CHECK(spool.ignored("q1", true));
   }
   const std::string longest(200, 'x');
   spool.drop(longest, good);
-  CHECK(spool.drop(longest, other).facts.id == longest + "~1");
+  CHECK(spool.drop(longest, other).facts->id == longest + "~1");
 }
 
 TEST_CASE("the first free number is taken, and repetitions are known beyond it, also by a new agent") {
@@ -495,14 +495,14 @@ TEST_CASE("the first free number is taken, and repetitions are known beyond it, 
     spool.put("q1", third);
     CHECK(spool.ignored("q1", true));
   }
-  CHECK(spool.drop("q1", other).facts.id == "q1~1");
+  CHECK(spool.drop("q1", other).facts->id == "q1~1");
 }
 
 TEST_CASE("a file in cur/ that nobody knows of is never overwritten") {
   Spool spool;
   spool.disk.put("cur/news", good);
   spool.put("news", other);
-  CHECK(spool.claimed("news").facts.id == "news~1");
+  CHECK(spool.claimed("news").facts->id == "news~1");
   CHECK(spool.disk.contents("cur/news") == good);
   spool.put("news", good);
   CHECK(spool.ignored("news", true));
@@ -531,7 +531,7 @@ TEST_CASE("a drop replaced while it is claimed is parsed again, whatever moment 
     INFO(before << after);
     CHECK(found.index() == answer);
     if (answer != 0) continue;
-    CHECK(std::get<Claimed>(found).facts.digest == sha256(after));
+    CHECK(std::get<Claimed>(found).facts->digest == sha256(after));
     CHECK(spool.disk.contents("cur/news") == after);
   }
 }
@@ -573,7 +573,7 @@ TEST_CASE("a disk in trouble is told of, and the drop stays") {
     }
     CHECK(has(spool, "new/news"));
     sick = false;
-    CHECK(spool.claimed("news").facts.id == "news"); // goes on by itself
+    CHECK(spool.claimed("news").facts->id == "news"); // goes on by itself
   }
 }
 

@@ -138,12 +138,12 @@ TEST_CASE("a message of 50 MB is claimed in small pieces, one of 0 bytes too") {
   const ClaimAnswer answer = spool.claim("large");
   REQUIRE(std::holds_alternative<Claimed>(answer));
   const auto& claimed = std::get<Claimed>(answer);
-  CHECK(claimed.facts.content.length == content.size());
-  CHECK(claimed.facts.size == content.size() + static_cast<std::size_t>(std::ranges::count(content, '\n')));
+  CHECK(claimed.facts->content.length == content.size());
+  CHECK(claimed.facts->size == content.size() + static_cast<std::size_t>(std::ranges::count(content, '\n')));
   CHECK(claimed.small_content.empty());
 
   spool.write("new/empty", "MAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n.\nQUIT\n");
-  CHECK(std::get<Claimed>(spool.claim("empty")).facts.size == 0);
+  CHECK(std::get<Claimed>(spool.claim("empty")).facts->size == 0);
 }
 
 TEST_CASE("claims, refusals and repetitions leave no descriptor open") {
@@ -178,7 +178,7 @@ TEST_CASE("what submit composes is claimed with the same envelope and content") 
   CHECK((fs::status(spool.root / "new/sub-1").permissions() & fs::perms::all) == fs::perms(0660));
   const ClaimAnswer answer = spool.claim("sub-1");
   REQUIRE(std::holds_alternative<Claimed>(answer));
-  CHECK(std::get<Claimed>(answer).facts.size == 20);
+  CHECK(std::get<Claimed>(answer).facts->size == 20);
 }
 
 // Hidden: run by its tag. At most 25 us of CPU a claim is what the agent's speed is built on.
@@ -218,5 +218,5 @@ TEST_CASE("the cost of a claim and of a large envelope", "[.cost]") {
   end = cpu();
   WARN("a claim of 1,000,000 recipients: "
        << (end.ours - start.ours + end.kernel - start.kernel) / 1000 << " ms, "
-       << std::get<Claimed>(answer).facts.envelope.memory() / 1'000'000 << " MB");
+       << std::get<Claimed>(answer).facts->envelope.memory() / 1'000'000 << " MB");
 }

@@ -57,7 +57,7 @@ Recovered& LedgerRig::recover() {
   auto found = ledger.recover(now.wall);
   if (!found) throw std::runtime_error(found.error().text);
   recovered = std::move(*found);
-  for (auto& one : recovered.messages) messages[one->id()] = std::move(one);
+  for (auto& one : recovered.messages) messages[std::string(one->id())] = std::move(one);
   return recovered;
 }
 
@@ -80,9 +80,9 @@ Message& LedgerRig::claim(const std::string& name, const std::string& as) {
   facts.message_id = parsed->message_id;
   facts.arrival_date = now.wall;
   facts.envelope = std::move(parsed->envelope);
-  ids.take(id, facts.digest);
   auto& message = messages[id] =
       std::make_unique<Message>(std::move(facts), now.wall + std::chrono::hours(120));
+  ids.take(message->packed());
   ledger.begin(*message, now);
   return *message;
 }
@@ -92,7 +92,7 @@ void LedgerRig::settle(const std::string& id, std::vector<std::uint32_t> recipie
 }
 
 void LedgerRig::settle_all(const std::string& id, Outcome outcome) {
-  std::vector<std::uint32_t> all(message(id).envelope().size());
+  std::vector<std::uint32_t> all(message(id).recipients());
   for (std::uint32_t index = 0; index < all.size(); ++index) all[index] = index;
   settle(id, all, std::move(outcome));
 }

@@ -90,10 +90,30 @@ TEST_CASE("each snapshot has the next serial and stays as it was") {
   const Snapshot after = message.snapshot({});
   CHECK(before.serial == 1);
   CHECK(before.counts.queued == 2);
-  CHECK(before.states[0].action == Action::queued);
+  CHECK(before.state(0).action == Action::queued);
   CHECK(after.serial == 2);
   CHECK(after.counts.relayed == 1);
   CHECK_FALSE(after.final);
+}
+
+TEST_CASE("a snapshot of many recipients stays as it was, whichever of them changes") {
+  constexpr std::uint32_t count = 10'000;
+  Message message = message_to(count);
+  for (std::uint32_t n = 0; n < count; ++n) message.apply(Indices{n}, outcome(Action::delayed));
+  const Snapshot before = message.snapshot({});
+  for (std::uint32_t n = 0; n < count; n += 3) message.apply(Indices{n}, outcome(Action::relayed));
+  for (std::uint32_t n = 0; n < count; ++n) {
+    REQUIRE(before.state(n).action == Action::delayed);
+    REQUIRE(before.outcomes[before.state(n).outcome - 1]->action == Action::delayed);
+    REQUIRE(message.outcome(n)->action == (n % 3 == 0 ? Action::relayed : Action::delayed));
+  }
+}
+
+TEST_CASE("a view shows a message without counting as a status of it") {
+  Message message = message_to(1);
+  CHECK(message.view({}).serial == 0);
+  CHECK(message.snapshot({}).serial == 1);
+  CHECK(message.view({}).serial == 1);
 }
 
 TEST_CASE("a digest reads as sha256 and hex") {

@@ -87,7 +87,7 @@ using Actions = std::map<std::string, std::vector<Action>>;
 Actions actions_in(LedgerRig& rig) {
   Actions actions;
   for (const auto& [id, message] : rig.messages)
-    for (std::size_t n = 0; n < message->envelope().size(); ++n) actions[id].push_back(message->action(n));
+    for (std::size_t n = 0; n < message->recipients(); ++n) actions[id].push_back(message->action(n));
   return actions;
 }
 

@@ -67,8 +67,8 @@ TEST_CASE("in cur/, journalled, not final: it goes on with its outcomes") {
   CHECK(rig.message("a").attempts(0) == 1);
   CHECK(rig.message("a").action(1) == Action::queued);
   CHECK(rig.message("a").expires() == spool.expires);
-  CHECK(rig.message("a").envelope().recipient(1).address == "bob@d2.example");
-  CHECK(rig.ids.find("a") == rig.message("a").facts().digest);
+  CHECK(rig.message("a").facts()->envelope.recipient(1).address == "bob@d2.example");
+  CHECK(rig.ids.find("a") == rig.message("a").facts()->digest);
   CHECK(rig.ids.next_number() > spool.number);
   finish(rig, "a");
   CHECK(rig.results().size() == 2); // no event twice
@@ -98,7 +98,7 @@ TEST_CASE("in cur/, not journalled: it is taken anew") {
   LedgerRig rig(spool.disk);
   rig.recover();
   REQUIRE(rig.has("b~2"));
-  CHECK(rig.message("b~2").facts().name == "b");
+  CHECK(rig.message("b~2").facts()->name == "b");
   CHECK(rig.message("b~2").number() > spool.number);
   CHECK(rig.message("b~2").expires() == rig.now.wall + LedgerConfig().expire);
   rig.pass(100ms);
@@ -205,7 +205,7 @@ TEST_CASE("in cur/, condemned: it goes to bad, and its event isn't told twice") 
   REQUIRE((*spool.disk.append_to("cur/a", 0600))->append("more"));
   LedgerRig rig(spool.disk);
   rig.recover();
-  CHECK(rig.message("a").envelope().size() == 0);
+  CHECK(rig.message("a").recipients() == 0);
   rig.finish();
   CHECK(spool.disk.contents("bad/a") == spool.drop + "more");
   CHECK(rig.status("a")["error"]["code"] == "changed");
@@ -366,7 +366,7 @@ TEST_CASE("a recovery of a recovery finds the same") {
     rig.recover();
     std::vector<Action> actions;
     for (const auto& [id, message] : rig.messages)
-      for (std::size_t n = 0; n < message->envelope().size(); ++n) actions.push_back(message->action(n));
+      for (std::size_t n = 0; n < message->recipients(); ++n) actions.push_back(message->action(n));
     seen.push_back(actions);
     CHECK(rig.message("a").attempts(0) == 1);
     if (start % 2 == 1) rig.work(); // with and without what recovery has to write

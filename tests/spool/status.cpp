@@ -64,7 +64,7 @@ TEST_CASE("a status file says all, in the order that is promised") {
       R"("sender":"list-bounces@example.org","size":8192,"digest":"sha256:)" +
           std::string(64, '0') +
           R"(","arrival_date":"2026-11-23T20:50:05.123Z","updated":"2026-11-23T20:50:07.123Z",)"
-          R"("expires":"2026-11-28T20:50:05.123Z",)"
+          R"("expires":"2026-11-28T20:50:05.123Z","forecast":null,)"
           R"("counts":{"total":3,"relayed":1,"delivered":0,"failed":0,"delayed":1,"queued":1},)"
           R"("recipients":[{"final_recipient":"rfc822; ann@d1.example","original_recipient":null,)"
           R"("action":"relayed","status":"2.0.0","diagnostic_code":"smtp; 250 2.0.0 Ok",)"
@@ -106,6 +106,53 @@ TEST_CASE("what isn't known is null") {
   CHECK(status["original_envelope_id"].is_null());
   CHECK(status["message_id"].is_null());
   CHECK(status["sender"] == "");
+}
+
+TEST_CASE("a forecast is told of, to the second, as long as something is left to be done") {
+  Message message = example(false);
+  message.set_forecast(Forecast{arrival + 60s, arrival + 600s});
+  auto status = nlohmann::json::parse(render_status(message.snapshot(arrival), {}));
+  CHECK(status["forecast"] ==
+        nlohmann::json{{"p50", "2026-11-23T20:51:06.000Z"}, {"p99", "2026-11-23T21:00:06.000Z"}});
+  message.set_forecast(std::nullopt);
+  status = nlohmann::json::parse(render_status(message.snapshot(arrival), {}));
+  CHECK(status["forecast"].is_null());
+  message.apply(std::vector<std::uint32_t>{0, 1, 2}, std::make_shared<Outcome>(relayed()));
+  status = nlohmann::json::parse(render_status(message.snapshot(arrival), {}));
+  CHECK_FALSE(status.contains("forecast"));
+}
+
+TEST_CASE(
+    "the status of many recipients is rendered some at a time, and is the same whatever their outcomes") {
+  constexpr std::uint32_t count = 5'000;
+  EnvelopeBuilder builder;
+  for (std::uint32_t n = 0; n < count; ++n) builder.recipient("r" + std::to_string(n) + "@example.org");
+  MessageFacts facts;
+  facts.id = "a";
+  facts.envelope = builder.take();
+  Message message(std::move(facts), {});
+  for (std::uint32_t n = 0; n < count; n += 2) { // so many outcomes that few are kept while it is rendered
+    Outcome outcome = relayed();
+    outcome.diagnostic_code = "smtp; 250 Ok " + std::to_string(n % 100);
+    message.apply(std::vector<std::uint32_t>{n}, std::make_shared<Outcome>(outcome));
+  }
+  const Snapshot snapshot = message.snapshot(arrival);
+  const LedgerConfig config;
+  std::string whole, chunk;
+  for (StatusText text(snapshot, config); text.next(chunk); chunk.clear()) {
+    CHECK(chunk.size() < 128 * 1024);
+    whole += chunk;
+  }
+  CHECK(whole == render_status(snapshot, config));
+  const auto status = nlohmann::json::parse(whole);
+  REQUIRE(status["recipients"].size() == count);
+  for (std::uint32_t n = 0; n < count; ++n) {
+    REQUIRE(status["recipients"][n]["final_recipient"] == "rfc822; r" + std::to_string(n) + "@example.org");
+    if (n % 2 == 0)
+      REQUIRE(status["recipients"][n]["diagnostic_code"] == "smtp; 250 Ok " + std::to_string(n % 100));
+    else
+      REQUIRE(status["recipients"][n]["action"] == "queued");
+  }
 }
 
 TEST_CASE("a refused drop's status names the error") {
@@ -220,7 +267,7 @@ TEST_CASE("the head of a status file tells its serial, whether it is final, and 
   REQUIRE(head);
   CHECK(head->serial == 42);
   CHECK_FALSE(head->final);
-  CHECK(head->digest == to_string(message.facts().digest));
+  CHECK(head->digest == to_string(message.facts()->digest));
   REQUIRE(write_status_file(disk, "a", R"({"id":"\"final\":true,","serial":x)"));
   CHECK_FALSE(read_status_head(disk, "a")->final);
 }
