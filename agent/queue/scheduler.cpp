@@ -192,7 +192,8 @@ std::optional<Work> Scheduler::next_work(Monotonic now) {
 
 void Scheduler::pause(bool paused) { impl_->paused = paused; }
 
-void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, Monotonic now) {
+void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, Monotonic now,
+                       std::optional<Pace> pace) {
   Impl& s = *impl_;
   s.tell(now);
   const Impl::Attempt* found = s.find(id);
@@ -201,10 +202,8 @@ void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, 
   s.attempts.release({static_cast<std::uint32_t>(id)});
   assert(dispositions.size() == attempt.count);
 
-  if (Session* session = s.sites.find(attempt.session)) {
-    session->answered =
-        std::ranges::any_of(dispositions, [](const Disposition& d) { return d.kind == Kind::done; });
-  }
+  if (Session* session = pace ? s.sites.find(attempt.session) : nullptr)
+    s.sites.answered(*session, *pace, now);
   s.in_attempt -= attempt.count;
   while (const Ref<Job> job = attempt.jobs.first()) {
     attempt.jobs.remove(s.backlog.jobs, job);

@@ -45,7 +45,7 @@ struct SchedulerConfig {
   std::chrono::milliseconds idle{10'000};
   RetrySchedule schedule{{std::chrono::minutes{5}}}; // of Sites that cannot be reached
   SiteRules sites{};                                 // what limits Sites and recipient domains
-  SenderRules senders{};                               // whose mail has a larger share of a Site
+  SenderRules senders{};                             // whose mail has a larger share of a Site
 };
 
 // One message to one Site, once.
@@ -82,6 +82,12 @@ struct Disposition {
              // session)
   } kind = Kind::done;
   Monotonic due{};
+};
+
+// How a peer answered a transaction, as far as the number of sessions is concerned.
+struct Pace {
+  std::optional<std::chrono::nanoseconds> end_of_data{}; // to its reply
+  bool pushed_back = false;                              // it asked for less
 };
 
 // A message, or a part of one, put into the queue.
@@ -138,8 +144,10 @@ class Scheduler {
   void pause(bool paused);
 
   // Answers an attempt; one disposition a recipient, in Work's order. What is delayed until its Site is tried next waits
-  // with the Site, and is ready as soon as that answers; what has a time of its own waits for that.
-  void settle(AttemptId attempt, std::span<const Disposition> dispositions, Monotonic now);
+  // with the Site, and is ready as soon as that answers; what has a time of its own waits for that. `pace`: a peer
+  // answered the transaction.
+  void settle(AttemptId attempt, std::span<const Disposition> dispositions, Monotonic now,
+              std::optional<Pace> pace = {});
 
   // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its
   // attempt is settled and it can take another; `gone` in the end, whatever happened before.

@@ -29,7 +29,6 @@ struct Session : Link<OfLane>, Link<OfAll> {
   enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
   Monotonic opened;
   Monotonic idle_since{};
-  bool answered = false;       // its last attempt had a final answer
   Site* promised_to = nullptr; // closing so that this one can open another
   bool unproven_place =
       false;              // it, or that which it makes room for, opens to a Site that has not answered yet

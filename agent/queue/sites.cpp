@@ -181,10 +181,19 @@ void Sites::start(Session& session) {
   session.Link<OfLane>::unlink();
   session.Link<OfAll>::unlink();
   session.state = Session::State::busy;
-  session.answered = false;
   --site.idle;
   --idle_count_;
   ++site.busy;
+  refresh(*session.lane);
+}
+
+void Sites::answered(Session& session, const Pace& pace, Monotonic now) {
+  Site& site = *session.lane->site;
+  if (pace.pushed_back) {
+    site.window.pushed_back(now);
+  } else {
+    site.window.completed(pace.end_of_data, site.held_places(), now);
+  }
   refresh(*session.lane);
 }
 
@@ -192,7 +201,6 @@ void Sites::free(Session& session, Monotonic now) {
   established(session, now); // whoever is free has been
   if (session.state != Session::State::busy) return;
   Site& site = *session.lane->site;
-  site.window.completed(std::nullopt, site.held_places(), now);
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
@@ -248,9 +256,6 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
     } else {
       go_down(site, now);
     }
-  } else if (!refused && session.answered) {
-    site.window.completed(std::nullopt, site.held_places() + 1,
-                          now); // a peer that takes one transaction a session
   }
   sessions_.erase(sessions_.find(session.id));
   refresh(site);

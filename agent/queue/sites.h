@@ -46,7 +46,8 @@ class Sites {
   [[nodiscard]] Session* find(SessionId id);
   Session& open(Lane& lane, Monotonic now);
   void established(Session& session, Monotonic now);
-  void start(Session& session); // an idle one takes work
+  void start(Session& session);                                     // an idle one takes work
+  void answered(Session& session, const Pace& pace, Monotonic now); // a transaction of it was
   void free(Session& session, Monotonic now);
   void close(Session& session, Site* for_other); // asked to quit
   void give_up(Session& session);                // asked to end its opening

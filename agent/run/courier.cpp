@@ -125,7 +125,7 @@ void Courier::advance() {
       content_wanted_ = true;
       send_content();
       break;
-    case Event::Kind::settled: settle(std::move(event->results)); break;
+    case Event::Kind::settled: settle(std::move(event->results), event->end_of_data); break;
     case Event::Kind::closed: session_closed(event->trouble); return;
     }
   }
@@ -169,7 +169,7 @@ void Courier::begin_transaction() {
   }
   unsuitable_ = std::move(built.unsuitable);
   if (built.transaction.recipients.empty()) { // nobody here can be reached over this host
-    settle({});
+    settle({}, std::nullopt);
     ready();
     return;
   }
@@ -284,7 +284,8 @@ void Courier::content_failed(const ContentProblem& problem) {
   leave(Scheduler::Gone::closed);
 }
 
-void Courier::settle(std::vector<RecipientResult> results) {
+void Courier::settle(std::vector<RecipientResult> results,
+                     std::optional<std::chrono::nanoseconds> end_of_data) {
   const Work work = *std::exchange(work_, std::nullopt);
   content_.reset();
   reader_.reset();
@@ -301,13 +302,14 @@ void Courier::settle(std::vector<RecipientResult> results) {
     unsuitable_.clear();
     results = std::move(all);
   }
-  useful_ = useful_ || std::ranges::any_of(results, [](const RecipientResult& result) {
-              return result.kind == RecipientResult::Kind::accepted ||
-                     (result.kind == RecipientResult::Kind::refused && result.reply->code != 421);
-            });
-  tools_.desk.settled(
-      work, results, peer_,
-      {std::exchange(opening_, milliseconds{}), since(transaction_began_, tools_.clock.now().mono)});
+  const bool answered = std::ranges::any_of(results, [](const RecipientResult& result) {
+    return result.kind == RecipientResult::Kind::accepted ||
+           (result.kind == RecipientResult::Kind::refused && result.reply->code != 421);
+  });
+  useful_ |= answered;
+  tools_.desk.settled(work, results, peer_,
+                      {std::exchange(opening_, milliseconds{}),
+                       since(transaction_began_, tools_.clock.now().mono), answered, end_of_data});
 }
 
 void Courier::session_closed(const Trouble& trouble) {

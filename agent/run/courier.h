@@ -23,10 +23,12 @@ namespace bulkmail::agent {
 
 class Courier final : public Channel::Handler, public std::enable_shared_from_this<Courier> {
  public:
-  // How long an attempt's parts took, for the log.
+  // What a transaction showed of its host, and how long an attempt's parts took.
   struct Timing {
-    milliseconds opening{};     // connect to ready, of a session's first attempt
-    milliseconds transaction{}; // MAIL to the last reply
+    milliseconds opening{};                                // connect to ready, of a session's first attempt
+    milliseconds transaction{};                            // MAIL to the last reply
+    bool answered = false;                                 // something else than 421 and a loss
+    std::optional<std::chrono::nanoseconds> end_of_data{}; // to its reply
   };
 
   class Desk {
@@ -91,7 +93,8 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void end_content();
   void drop_session();
   void content_failed(const ContentProblem& problem);
-  void settle(std::vector<transport::RecipientResult> results);
+  void settle(std::vector<transport::RecipientResult> results,
+              std::optional<std::chrono::nanoseconds> end_of_data);
   void session_closed(const transport::Trouble& trouble);
   void leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome = nullptr);
   void flush();

@@ -1,6 +1,7 @@
 #include "agent/run/worker.h"
 
 #include "agent/run/log_line.h"
+#include "spool/bounce/bounce_class.h"
 
 #include <algorithm>
 
@@ -250,9 +251,9 @@ void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now
 }
 
 // The office hears of it first: what the queue forgets has been told.
-void Worker::tell(const Work& work, Settlement settlement, Now now) {
+void Worker::tell(const Work& work, Settlement settlement, Now now, std::optional<Pace> pace) {
   if (!settlement.groups.empty()) office_.settled(work.message, std::move(settlement.groups));
-  scheduler_.settle(work.attempt, settlement.dispositions, now.mono);
+  scheduler_.settle(work.attempt, settlement.dispositions, now.mono, pace);
   if (scheduler_.finished(work.message)) contents_.forget(work.message);
 }
 
@@ -278,7 +279,13 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
       line.add("transaction", timing.transaction).write(Level::info);
     }
   }
-  tell(work, std::move(settlement), now);
+  std::optional<Pace> pace;
+  if (timing.answered) {
+    pace = {timing.end_of_data, std::ranges::any_of(settlement.groups, [](const Settlement::Group& group) {
+              return spool::means_slower(group.outcome);
+            })};
+  }
+  tell(work, std::move(settlement), now, pace);
 }
 
 void Worker::unreachable(const Work& work, const spool::Outcome& outcome) {

@@ -114,7 +114,7 @@ class Worker final : private Courier::Desk {
   void open(Work work);
   void settle_all(const Work& work, const spool::Outcome& outcome, Now now,
                   std::optional<Monotonic> due = {}); // when its Site is tried next, if they wait for that
-  void tell(const Work& work, Settlement settlement, Now now);
+  void tell(const Work& work, Settlement settlement, Now now, std::optional<Pace> pace = {});
   void let_go();
 
   Seams seams_;

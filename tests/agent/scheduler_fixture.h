@@ -135,15 +135,15 @@ struct Fixture {
     return std::move(all.front());
   }
 
-  void settle(const Work& work, Disposition disposition) {
+  void settle(const Work& work, Disposition disposition, std::optional<Pace> pace = {}) {
     const std::vector<Disposition> alike(work.recipients.size(), disposition);
-    scheduler.settle(work.attempt, alike, now);
+    scheduler.settle(work.attempt, alike, now, pace);
   }
 
   // A transaction over an open or new session went well.
-  void complete(const Work& work) {
+  void complete(const Work& work, Pace pace = {}, Disposition disposition = done) {
     if (work.kind == Work::Kind::open) scheduler.session_established(work.session, now);
-    settle(work, done);
+    settle(work, disposition, pace);
     scheduler.session_free(work.session, now);
   }
 

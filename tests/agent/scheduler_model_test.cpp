@@ -292,7 +292,12 @@ class Model {
         if (site_due || work.kind == Kind::site_down) letter.not_before[recipient] = now_;
       }
     }
-    scheduler_.settle(id, answers, now_);
+    std::optional<Pace> pace;
+    if (tried) {
+      pace = {.end_of_data = std::nullopt, .pushed_back = dice_.below(8) == 0};
+      if (dice_.below(2) == 0) pace->end_of_data = std::chrono::milliseconds(dice_.below(2000));
+    }
+    scheduler_.settle(id, answers, now_, pace);
   }
 
   // Something happens to some of the sessions and answers under way.

@@ -287,7 +287,7 @@ TEST_CASE("After a restart, what was put back untried is still tried before it e
   f.route_all();
   const Work work = f.the_work();
   f.scheduler.session_established(work.session, f.now);
-  f.settle(work, again);
+  f.settle(work, again, Pace{});
   f.scheduler.session_free(work.session, f.now);
   const auto all = f.all_work();
   CHECK(all.size() == 2);

@@ -42,7 +42,7 @@ TEST_CASE("A site has one session until it has answered, then one more for each 
   CHECK(f.all_work().empty());
   f.scheduler.session_established(first.session, f.now);
   CHECK(f.all_work().empty());
-  f.settle(first, done);
+  f.settle(first, done, Pace{});
   f.scheduler.session_free(first.session, f.now);
   auto all = f.all_work();
   CHECK(count_of(all, Kind::reuse) == 1);
@@ -261,7 +261,7 @@ TEST_CASE("A peer that takes one transaction a session can still be sent more th
   for (int i = 0; i < 6; ++i) {
     for (const auto& work : std::exchange(busy, {})) {
       f.scheduler.session_established(work.session, f.now);
-      f.settle(work, done);
+      f.settle(work, done, Pace{});
       f.scheduler.session_gone(work.session, Gone::closed, nullptr, f.now);
     }
     busy = f.all_work();

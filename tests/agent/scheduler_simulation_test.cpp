@@ -122,14 +122,14 @@ class World {
       const auto took = now_ - added_.at(work.message - 1);
       times.insert(times.end(), work.recipients.size(), std::chrono::floor<milliseconds>(took));
       done_ += work.recipients.size();
-      answer(work, done);
+      answer(work, done, Pace{});
       scheduler_.session_free(work.session, now_);
     });
   }
 
-  void answer(const Work& work, Disposition disposition) {
+  void answer(const Work& work, Disposition disposition, std::optional<Pace> pace = {}) {
     const std::vector<Disposition> alike(work.recipients.size(), disposition);
-    scheduler_.settle(work.attempt, alike, now_);
+    scheduler_.settle(work.attempt, alike, now_, pace);
   }
 
   SeededDice dice_{5};
@@ -231,7 +231,7 @@ TEST_CASE("A million recipients are delayed, and come again when they are due") 
       }
       if (work->kind == Kind::open) f.scheduler.session_established(work->session, f.now);
       ++pieces;
-      f.settle(*work, delayed(f.now + 5min + std::chrono::milliseconds(dice.below(75'000))));
+      f.settle(*work, delayed(f.now + 5min + std::chrono::milliseconds(dice.below(75'000))), Pace{});
       f.scheduler.session_free(work->session, f.now);
     }
   };

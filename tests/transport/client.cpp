@@ -262,6 +262,27 @@ TEST_CASE("client: a hundred recipients are one flight, one read, one answer sha
   CHECK(bench.client.idle());
 }
 
+TEST_CASE("client: the time from the end of data to its reply is told, and only where there was one") {
+  Bench bench;
+  bench.hears(greeting);
+  bench.hears(pipelining);
+  bench.starts(1);
+  bench.now += 1s;
+  bench.hears("250 Ok\r\n250 Ok\r\n354 Go on\r\n");
+  bench.now += 2s;
+  bench.client.end_of_content(bench.now);
+  bench.pump();
+  bench.now += 3s;
+  bench.hears("250 Ok\r\n");
+  const auto settled = [&] { return std::prev(bench.events.end(), 2); }; // before `ready`
+  REQUIRE(settled()->kind == Event::Kind::settled);
+  CHECK(settled()->end_of_data == 3s);
+  bench.starts(1);
+  bench.hears("250 Ok\r\n550 No\r\n503 No recipients\r\n");
+  REQUIRE(settled()->kind == Event::Kind::settled);
+  CHECK_FALSE(settled()->end_of_data);
+}
+
 TEST_CASE("client: a reply to a dot that was not taken for sending is not credited") {
   Bench bench;
   bench.hears(greeting);

@@ -34,7 +34,7 @@ void Client::receive(std::string_view bytes, Monotonic now) {
     bytes.remove_prefix(parser_.feed(bytes));
     if (!parser_.problem().empty()) return out_of_step(stage(), parser_.problem());
     if (!parser_.done()) break;
-    answered();
+    answered(now);
     parser_.next();
     proceed(now);
   }
@@ -111,6 +111,7 @@ void Client::end_of_content(Monotonic now) {
   if (closed_ || content_ != Content::sending) return;
   if (parser_.begun()) return out_of_step(Stage::content, "a reply before the end of data");
   content_ = Content::sent;
+  dot_sent_ = now;
   send(Verb::dot);
   arm(now);
 }
@@ -258,7 +259,7 @@ void Client::become_ready() {
 
 // ---- replies, in the order of RFC 5321
 
-void Client::answered() {
+void Client::answered(Monotonic now) {
   if (!unanswered() || oldest_ >= untaken_) return answered_out_of_turn();
   const Command command = commands_[oldest_++];
   const Stage stage = stage_of(command.verb);
@@ -280,7 +281,7 @@ void Client::answered() {
   case Verb::mail: return mail_answered();
   case Verb::rcpt: return rcpt_answered(command.recipient);
   case Verb::data: return data_answered();
-  case Verb::dot: return dot_answered();
+  case Verb::dot: return dot_answered(now);
   case Verb::lone_dot: return; // whatever the host thinks of a message without recipients
   case Verb::quit: return;
   }
@@ -335,7 +336,8 @@ void Client::data_answered() {
   }
 }
 
-void Client::dot_answered() {
+void Client::dot_answered(Monotonic now) {
+  end_of_data_ = now - dot_sent_;
   const bool accepted = parser_.reply().positive();
   content_ = Content::none;
   needs_rset_ = !accepted;
@@ -378,7 +380,10 @@ void Client::settle() {
   step_ = Step::none;
   content_ = Content::none;
   ++transactions_;
-  events_.push_back({.kind = Event::Kind::settled, .results = std::move(results_), .trouble = {}});
+  events_.push_back({.kind = Event::Kind::settled,
+                     .results = std::move(results_),
+                     .trouble = {},
+                     .end_of_data = std::exchange(end_of_data_, std::nullopt)});
   if (closed_ || unanswered()) return;
   if (transactions_ >= config_.messages_per_connection) quit_wanted_ = true;
   become_ready();

@@ -78,6 +78,7 @@ struct Event {
   std::vector<RecipientResult> results; // settled: in the order of Transaction::recipients
   Trouble trouble;                      // closed
   bool pipelining_broken = false;       // settled or closed: remember allow_pipelining = false for this host
+  std::optional<std::chrono::nanoseconds> end_of_data{}; // settled: from the end of data to its reply
 };
 
 class Client {
@@ -140,13 +141,13 @@ class Client {
   void arm(Monotonic now);
   void become_ready();
 
-  void answered();
+  void answered(Monotonic now);
   void greeting_answered();
   void hello_answered(Verb verb);
   void mail_answered();
   void rcpt_answered(std::uint32_t recipient);
   void data_answered();
-  void dot_answered();
+  void dot_answered(Monotonic now);
   void answered_out_of_turn();
 
   SharedReply share() { return {parser_.take()}; }
@@ -184,6 +185,8 @@ class Client {
   Transaction transaction_;
   Step step_ = Step::none;
   Content content_ = Content::none;
+  Monotonic dot_sent_{};
+  std::optional<std::chrono::nanoseconds> end_of_data_; // from then to its reply
   std::uint32_t next_recipient_ = 0;
   std::uint32_t open_ = 0;     // recipients not decided
   std::uint32_t accepted_ = 0; // of those: accepted by RCPT
