@@ -118,7 +118,8 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
 void Engine::claimed(spool::Claimed claimed, WireContent content, SortedRecipients recipients) {
   const Now now = seams_.clock.now();
   const spool::MessageFacts& facts = *claimed.facts;
-  auto owned = std::make_unique<spool::Message>(std::move(claimed.packed), now.wall + config().retry.expire);
+  const Wall expires = facts.arrival_date + config().retry.expire;
+  auto owned = std::make_unique<spool::Message>(std::move(claimed.packed), expires);
   spool::Message& message = *owned;
   messages_.insert(facts.number, std::move(owned));
   ledger_.begin(message, now);
