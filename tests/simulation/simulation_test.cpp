@@ -1,22 +1,12 @@
+#include "tests/seeds.h"
 #include "tests/simulation/run.h"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include <cstdlib>
-#include <string>
-
 using bulkmail::simulation::Report;
 using bulkmail::simulation::run;
-
-namespace {
-
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::stoull(text);
-}
-
-} // namespace
+using bulkmail::test::number_from;
 
 // BULKMAIL_SEED=n replays one seed with its log; BULKMAIL_SEEDS=n runs so many.
 TEST_CASE("Days of mail with faults, kills and power cuts: nothing is lost, nothing is sent twice without an "
