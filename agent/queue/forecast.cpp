@@ -47,10 +47,13 @@ void Throughput::completed(std::uint32_t recipients, Monotonic now) {
   last_ = now;
 }
 
-float Throughput::rate(Monotonic now) const {
-  if (recipients_ <= 0) return 0;
+float Throughput::rate(Monotonic now) const { return rate_over(seconds_ + pause(now)); }
+
+float Throughput::rate() const { return rate_over(seconds_); }
+
+float Throughput::rate_over(float seconds) const {
   constexpr float shortest = 0.001F; // many in the same moment
-  return recipients_ / std::max(seconds_ + pause(now), shortest);
+  return recipients_ <= 0 ? 0 : recipients_ / std::max(seconds, shortest);
 }
 
 float Throughput::pause(Monotonic now) const {
@@ -63,6 +66,25 @@ std::optional<Forecast> forecast(std::span<const Stretch> stretches) {
   for (const Stretch& stretch : stretches) total += static_cast<double>(stretch.recipients);
   if (total <= 0) return std::nullopt;
   return Forecast{time_of(stretches, total * 0.5), time_of(stretches, total * 0.99)};
+}
+
+void Outlook::add(Outlook other) {
+  stretches.insert(stretches.end(), other.stretches.begin(), other.stretches.end());
+  unknown += other.unknown;
+}
+
+std::optional<Forecast> forecast(Outlook outlook, std::uint64_t done, Monotonic now, Monotonic expires) {
+  auto& stretches = outlook.stretches;
+  stretches.push_back({now, now, done});
+  std::uint64_t known = 0;
+  for (Stretch& stretch : stretches) {
+    stretch.begin = std::min(stretch.begin, expires);
+    stretch.end = std::min(stretch.end, expires);
+    known += stretch.recipients;
+  }
+  if (known < outlook.unknown) return std::nullopt;
+  stretches.push_back({expires, expires, outlook.unknown});
+  return forecast(stretches);
 }
 
 } // namespace bulkmail::agent

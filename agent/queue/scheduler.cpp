@@ -202,8 +202,13 @@ void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, 
   s.attempts.release({static_cast<std::uint32_t>(id)});
   assert(dispositions.size() == attempt.count);
 
-  if (Session* session = pace ? s.sites.find(attempt.session) : nullptr)
+  if (Session* session = pace ? s.sites.find(attempt.session) : nullptr) {
     s.sites.answered(*session, *pace, now);
+    const auto answered =
+        dispositions.size() -
+        static_cast<std::size_t>(std::ranges::count(dispositions, Kind::again, &Disposition::kind));
+    session->lane->site->throughput.completed(static_cast<std::uint32_t>(answered), now);
+  }
   s.in_attempt -= attempt.count;
   while (const Ref<Job> job = attempt.jobs.first()) {
     attempt.jobs.remove(s.backlog.jobs, job);

@@ -16,6 +16,7 @@
 //   arm a timer at scheduler.wake_at(now)
 #pragma once
 
+#include "agent/queue/forecast.h"
 #include "agent/queue/retry.h"
 #include "agent/queue/sender_rules.h"
 #include "agent/queue/site_rules.h"
@@ -181,6 +182,8 @@ class Scheduler {
 
   // Of a message: when its next delayed recipient is due. None: nothing is delayed.
   [[nodiscard]] std::optional<Monotonic> next_attempt(std::uint64_t message) const;
+  // When what is left of a message will be done, if its Sites go on as they do: for forecast(). Takes a millisecond at most.
+  [[nodiscard]] Outlook outlook(std::uint64_t message, Monotonic now) const;
   // True once every recipient has been settled `done`.
   [[nodiscard]] bool finished(std::uint64_t message) const; // it is then forgotten, too
   void forget(std::uint64_t message);                       // all of it that is not in an attempt

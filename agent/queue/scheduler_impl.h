@@ -1,6 +1,7 @@
 // The inside of the Scheduler: the books it keeps and the steps it is made of. What callers see is in scheduler.cpp, what
 // enters and leaves the queues in scheduler_queues.cpp, the turns in a lane in scheduler_turns.cpp, who is served next in
-// scheduler_work.cpp, and what people do by hand in scheduler_hand.cpp.
+// scheduler_work.cpp, and what people do by hand in scheduler_hand.cpp; what can be
+// said of a message's end in scheduler_outlook.cpp.
 #pragma once
 
 #include "agent/queue/backlog.h"
@@ -62,10 +63,10 @@ struct Scheduler::Impl {
   std::uint32_t last_serial = 0;
   Table<Parcel> parcels; // of messages to more than one domain, by message and lane
   List<DomainQueue> unroutable,
-      entering;                 // with recipients to be answered so; with shares that may enter their lane
+      entering; // with recipients to be answered so; with shares that may enter their lane
   Heap<DomainQueue, Monotonic, &DomainQueue::limit_place> limited; // by when their rates let something go
-  Ring<Job> expired, cancelled; // to be answered so
-  Ref<Mail> expiring;           // whose jobs are being looked through
+  Ring<Job> expired, cancelled;                                    // to be answered so
+  Ref<Mail> expiring;                                              // whose jobs are being looked through
   Ref<Share> expiring_share;
   std::deque<Sweep> sweeps;
   // Recipients, beside those in lanes.
@@ -125,6 +126,10 @@ struct Scheduler::Impl {
                   Monotonic now);
   void settle_alike(Ref<Job> job, const Disposition& disposition, const Attempt& attempt, Monotonic now);
   std::vector<std::pair<Disposition, std::uint32_t>> parted; // scratch of settle_job
+
+  // scheduler_outlook.cpp
+  struct Look;
+  [[nodiscard]] Outlook look_at(Ref<Mail> mail, Monotonic now);
 
   // scheduler_hand.cpp
   void start(Sweep::Kind kind, const Selector& what, Monotonic now);

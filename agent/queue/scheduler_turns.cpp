@@ -49,6 +49,7 @@ void Scheduler::Impl::join(Ref<Share> ref, Where where) {
   Ref<Parcel> at = is_in ? share.parcel : parcel_of(share.mail, lane);
   if (!at) {
     at = backlog.parcels.make(Parcel{.links = {}, .shares = {}, .credit = quantum(mail), .lane = lane.self});
+    lane.weight += mail.weight;
     if (share.next_of_mail || mail.shares != ref) parcels.insert(key_of(share.mail, lane.self), at);
     if (where == Where::told) backlog.parcels[at].step = site.step;
     auto& ring = where == Where::told ? lane.told : lane.turns;
@@ -83,6 +84,7 @@ void Scheduler::Impl::part(Ref<Share> ref) {
       parcels.erase(key_of(share.mail, lane.self), at);
     parcel.shares.remove(backlog.shares, ref);
     backlog.parcels.release(at);
+    lane.weight -= backlog.mails[share.mail].weight;
   } else {
     parcel.shares.remove(backlog.shares, ref);
   }

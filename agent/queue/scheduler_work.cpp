@@ -74,6 +74,8 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   attempt.site = lane.site;
   attempt.session = work.session = session.id;
   work.route = domain.route;
+  // A Site with a rate rests between two attempts, though it has work.
+  if (lane.site->attempts == 0 && !lane.site->meter.limits()) lane.site->throughput.begun(now);
   sites.begin_attempt(*lane.site);
   const bool alone = backlog.mails[share.mail].one_by_one;
   const std::uint32_t limit = alone ? 1

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/queue/domain_queue.h"
+#include "agent/queue/forecast.h"
 #include "agent/queue/scheduler.h"
 #include "agent/queue/window.h"
 
@@ -60,7 +61,8 @@ struct Lane : Link<> {
   List<Lane>* place = nullptr; // the list it is in
   std::uint32_t domains = 0;   // whose route leads here
   std::uint32_t sessions = 0;
-  bool working = false; // had something in `turns` when last looked at
+  std::uint64_t weight = 0; // of the messages in it, together
+  bool working = false;     // had something in `turns` when last looked at
 };
 
 struct Site : Link<> { // linked: it waits for a place and has not answered yet
@@ -78,6 +80,7 @@ struct Site : Link<> { // linked: it waits for a place and has not answered yet
   std::uint64_t waiting = 0;  // recipients in its lanes
   std::uint32_t attempts = 0; // under way, site_down answers included
   std::uint32_t working = 0;  // lanes with work
+  Throughput throughput;      // of recipients that got an answer
   bool held = false;
   Meter meter;
   bool resting = false;         // until the meter lets the next transaction go

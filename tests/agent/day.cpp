@@ -101,6 +101,7 @@ class Day {
     std::uint32_t site;
     enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
     bool taken = false; // the host counts it
+    Monotonic began{};  // its transaction
     Work work{};
   };
 
@@ -304,7 +305,8 @@ class Day {
     begin(reused);
   }
 
-  void begin(const Line& busy) {
+  void begin(Line& busy) {
+    busy.began = now_;
     const milliseconds usual = sites_[busy.site].transaction;
     after(usual * 3 / 4 + any(usual / 2), Event::Kind::answered, busy.work.session);
   }
@@ -439,7 +441,7 @@ class Day {
         recipients_.put_back(addressee, due, due, now_);
       }
     }
-    scheduler_.settle(work.attempt, dispositions, now_);
+    scheduler_.settle(work.attempt, dispositions, now_, Pace{.end_of_data = now_ - line.began});
   }
 
   // ---- What must hold
