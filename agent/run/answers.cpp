@@ -19,29 +19,6 @@ constexpr std::size_t most_dumped = 1000;
 
 } // namespace
 
-template <class Answer>
-void Engine::ask_all(std::function<Answer(Worker&)> question, std::function<void(std::vector<Answer>)> then) {
-  struct Round {
-    std::vector<Answer> answers;
-    std::size_t missing = 0;
-    std::function<void(std::vector<Answer>)> then;
-  };
-
-  auto round = std::make_shared<Round>();
-  round->answers.resize(crew_->size());
-  round->missing = crew_->size();
-  round->then = std::move(then);
-  for (std::size_t i = 0; i < crew_->size(); ++i) {
-    tell(i, [round, question, i](Worker& worker) {
-      auto answer = std::make_shared<Answer>(question(worker));
-      worker.office().post([round, answer, i] {
-        round->answers[i] = std::move(*answer);
-        if (--round->missing == 0) round->then(std::move(round->answers));
-      });
-    });
-  }
-}
-
 json Engine::describe_agent() {
   const auto all = load();
   const Now now = seams_.clock.now();
@@ -100,7 +77,10 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
   case Request::Command::show: {
     const auto* message = find(request.id);
     if (message == nullptr) return unknown();
-    return show(*message, std::move(reply));
+    return foresee({message->number()}, [this, id = request.id, reply] {
+      if (const auto* still = find(id)) return show(*still, reply);
+      reply->finish(Response::failure("message " + id + " is done"));
+    });
   }
   }
   reply->finish(Response::failure("not a command of this version"));

@@ -55,6 +55,7 @@ Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settin
         answer(request, std::move(reply));
       }),
       ledger_alarm_(timers_, [] {}),
+      foresight_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
       end_alarm_(timers_, [this] { cut(); }),
       max_time_alarm_(timers_, [this] { stop(); }),
@@ -231,6 +232,7 @@ std::optional<Monotonic> Engine::turn() {
   }
   run_answers();
   admin_.turn();
+  foresight_alarm_.set(foresee_statuses(now));
   run_ledger(now);
   let_go();
   watch_end();

@@ -123,6 +123,12 @@ class Engine final : private Intake::Sink, private Worker::Office {
   [[nodiscard]] bool workers_have_no_sessions() const;
   [[nodiscard]] Scheduler::Load load() const;
 
+  // foresight.cpp
+  [[nodiscard]] std::optional<Monotonic> foresee_statuses(Now now);
+  void foresee(std::vector<std::uint64_t> numbers, std::function<void()> then);
+  void set_forecast(spool::Message& message, Outlook outlook) const;
+
+  // answers.cpp
   void answer(const Request& request, std::shared_ptr<Reply> reply);
   void show(const spool::Message& message, std::shared_ptr<Reply> reply);
   void describe_queue(std::shared_ptr<Reply> reply);
@@ -157,9 +163,10 @@ class Engine final : private Intake::Sink, private Worker::Office {
   std::unordered_map<std::string, std::size_t> owners_; // of domains that were handed over
   std::unique_ptr<Crew> crew_;                          // after all that its workers tell of
   std::list<QueueAnswer> answers_;
-  Timers::Alarm ledger_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_;
+  Timers::Alarm ledger_alarm_, foresight_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_;
   std::function<nlohmann::json()> loop_report_;
   std::function<std::uint64_t()> memory_report_;
+  Monotonic next_foresight_{};
   Monotonic started_{};
   Wall started_wall_{};
   spool::LedgerHealth::State known_health_ = spool::LedgerHealth::State::good;
@@ -168,5 +175,28 @@ class Engine final : private Intake::Sink, private Worker::Office {
   bool stopping_ = false, at_once_ = false;
   Progress progress_;
 };
+
+template <class Answer>
+void Engine::ask_all(std::function<Answer(Worker&)> question, std::function<void(std::vector<Answer>)> then) {
+  struct Round {
+    std::vector<Answer> answers;
+    std::size_t missing = 0;
+    std::function<void(std::vector<Answer>)> then;
+  };
+
+  auto round = std::make_shared<Round>();
+  round->answers.resize(crew_->size());
+  round->missing = crew_->size();
+  round->then = std::move(then);
+  for (std::size_t i = 0; i < crew_->size(); ++i) {
+    tell(i, [round, question, i](Worker& worker) {
+      auto answer = std::make_shared<Answer>(question(worker));
+      worker.office().post([round, answer, i] {
+        round->answers[i] = std::move(*answer);
+        if (--round->missing == 0) round->then(std::move(round->answers));
+      });
+    });
+  }
+}
 
 } // namespace bulkmail::agent

@@ -116,6 +116,14 @@ void Worker::abandon(std::uint64_t message) {
   contents_.forget(message);
 }
 
+std::vector<Outlook> Worker::outlooks(std::span<const std::uint64_t> messages) const {
+  const Monotonic now = seams_.clock.now().mono;
+  std::vector<Outlook> all;
+  all.reserve(messages.size());
+  for (const std::uint64_t message : messages) all.push_back(scheduler_.outlook(message, now));
+  return all;
+}
+
 void Worker::flush(const Selector& what) { scheduler_.flush(what, seams_.clock.now().mono); }
 
 void Worker::spool_is_good(bool good) {

@@ -91,6 +91,9 @@ class Worker final : private Courier::Desk {
 
   [[nodiscard]] std::vector<Scheduler::SiteView> sites() const { return scheduler_.sites(); }
 
+  // What is to be expected of its part of each of these messages.
+  [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
+
   [[nodiscard]] Office& office() { return office_; }
 
  private:
