@@ -74,45 +74,60 @@ void Places::opened(Session& session, Monotonic now) {
   ++total_;
   Site& site = *session.lane->site;
   site.turn = ++turns_;
-  session.unproven_place = !site.window.proven();
+  take_unproven(session, site);
   if (!session.unproven_place) return;
-  ++unproven_places_;
-  fresh_served_ = site.failures > 0 ? 0 : fresh_served_ + 1;
-  patience_.set(&session, now + first_patience * (1 << std::min(site.failures, most_doublings)));
+  fresh_served_ = session.again_place ? 0 : fresh_served_ + 1;
+  patience_of(session).set(&session, now + first_patience * (1 << std::min(site.failures, most_doublings)));
+}
+
+void Places::take_unproven(Session& session, const Site& site) {
+  session.unproven_place = !site.window.proven();
+  session.again_place = session.unproven_place && site.failures > 0;
+  if (session.unproven_place) ++unproven_places_;
+  if (session.again_place) ++again_places_;
+}
+
+void Places::leave_unproven(Session& session) {
+  patience_of(session).erase(&session);
+  if (std::exchange(session.giving_up, false)) --giving_up_;
+  if (std::exchange(session.unproven_place, false)) --unproven_places_;
+  if (std::exchange(session.again_place, false)) --again_places_;
 }
 
 void Places::giving_up(Session& session) {
-  patience_.erase(&session);
+  patience_of(session).erase(&session);
   session.giving_up = true;
   ++giving_up_;
 }
 
-std::optional<Monotonic> Places::give_up_at() const {
-  if (patience_.empty() || queued_ <= giving_up_ || (room() && unproven_places_ < unproven_limit()))
-    return std::nullopt;
-  return patience_.top_key();
+Session* Places::least_patience() const {
+  if (again_patience_.empty()) return fresh_patience_.empty() ? nullptr : fresh_patience_.top();
+  // The place of a new one is of no use to those that were tried in vain, if these have all they may have.
+  if (fresh_patience_.empty() || (fresh_.empty() && !again_has_room())) return again_patience_.top();
+  return fresh_patience_.top_key() <= again_patience_.top_key() ? fresh_patience_.top()
+                                                                : again_patience_.top();
 }
 
-void Places::proven(Session& session) {
-  patience_.erase(&session);
-  if (std::exchange(session.giving_up, false)) --giving_up_;
-  if (session.unproven_place) --unproven_places_;
-  session.unproven_place = false;
+std::optional<Monotonic> Places::give_up_at() const {
+  const bool wanted = !fresh_.empty() || again_has_room();
+  const Session* least = least_patience();
+  if (least == nullptr || queued_ <= giving_up_ || (wanted && room() && unproven_places_ < unproven_limit()))
+    return std::nullopt;
+  return least->again_place ? again_patience_.top_key() : fresh_patience_.top_key();
 }
+
+void Places::proven(Session& session) { leave_unproven(session); }
 
 void Places::promise(Session& session, Site& to) {
   session.promised_to = &to;
-  session.unproven_place = !to.window.proven();
-  if (session.unproven_place) ++unproven_places_;
+  take_unproven(session, to);
   ++to.promised;
   update(to);
 }
 
 void Places::gone(Session& session) {
   --total_;
-  patience_.erase(&session);
-  if (session.giving_up) --giving_up_;
-  if (session.unproven_place) --unproven_places_;
+  leave_unproven(session);
   if (Site* heir = session.promised_to) {
     --heir->promised;
     update(*heir);
@@ -126,8 +141,10 @@ void Places::gone(Session& session) {
 
 Site* Places::next() const {
   if (queued_ > 0 && unproven_places_ < unproven_limit()) {
-    const bool again = fresh_.empty() || (!again_.empty() && fresh_served_ >= fresh_for_again);
-    return again ? &again_.front() : &fresh_.front();
+    const bool again =
+        !again_.empty() && again_has_room() && (fresh_.empty() || fresh_served_ >= fresh_for_again);
+    if (again) return &again_.front();
+    if (!fresh_.empty()) return &fresh_.front();
   }
   return hungry_.empty() ? nullptr : hungry_.top();
 }

@@ -3,7 +3,8 @@
 // A free place goes to a Site that has not answered yet, first come first served, as it takes but one; else
 // to the Site that holds the fewest, and among equals in turn. Sessions being opened to Sites that have not
 // answered may take half of the places, so that hosts which never answer cannot hold up the others. Nor each other: of
-// four such places one goes to a Site that was tried in vain before, the others to new ones while there are any; and while
+// four such places one goes to a Site that was tried in vain before, the others to new ones while there are any, and three at
+// most are left to the former if there are none: those may take minutes, and a new Site should not wait for that. While
 // Sites wait for one of those places, a session that has been opening for longer than its Site's patience gives up.
 // Patience starts at a few round trips and doubles with each failure, so that a host that is merely slow is reached in
 // the end. N Sites that have never answered, of which some never will, are all tried within N / (places / 2) times the
@@ -53,7 +54,7 @@ class Places {
   [[nodiscard]] Site* to_give_way_to(const Session& session, Monotonic now) const;
 
   // Whose opening has lasted for longer than its Site's patience, and from when on its place is needed.
-  [[nodiscard]] Session* least_patience() const { return patience_.empty() ? nullptr : patience_.top(); }
+  [[nodiscard]] Session* least_patience() const;
 
   [[nodiscard]] std::optional<Monotonic> give_up_at() const;
 
@@ -68,7 +69,21 @@ class Places {
 
   [[nodiscard]] std::uint32_t fair_share() const;
 
+  using Patience = Heap<Session, Monotonic, &Session::patience_place>;
+
   [[nodiscard]] std::uint32_t unproven_limit() const { return std::max(limit_ / 2, 1U); }
+
+  [[nodiscard]] std::uint32_t again_limit() const { return unproven_limit() - unproven_limit() / 4; }
+
+  // A Site that was tried in vain may be tried now, as far as others of them go.
+  [[nodiscard]] bool again_has_room() const { return again_places_ < again_limit(); }
+
+  [[nodiscard]] Patience& patience_of(const Session& session) {
+    return session.again_place ? again_patience_ : fresh_patience_;
+  }
+
+  void take_unproven(Session& session, const Site& site);
+  void leave_unproven(Session& session);
 
   void queue(Site& site, bool at_head);
   void unqueue(Site& site);
@@ -83,12 +98,13 @@ class Places {
   std::uint32_t total_ = 0;
   std::uint32_t active_ = 0;          // Sites with work
   std::uint32_t unproven_places_ = 0; // opening to, or promised to, Sites that have not answered
+  std::uint32_t again_places_ = 0;    // of those, to Sites that were tried in vain
   std::uint64_t turns_ = 0;
   std::uint32_t giving_up_ = 0;
-  List<Site> fresh_, again_;       // that have not answered yet: new ones, and those tried in vain
-  std::uint32_t queued_ = 0;       // in either
-  std::uint32_t fresh_served_ = 0; // in a row
-  Heap<Session, Monotonic, &Session::patience_place> patience_; // of sessions that open to such
+  List<Site> fresh_, again_;                 // that have not answered yet: new ones, and those tried in vain
+  std::uint32_t queued_ = 0;                 // in either
+  std::uint32_t fresh_served_ = 0;           // in a row
+  Patience fresh_patience_, again_patience_; // of sessions that open to such
   Heap<Site, Hunger, &Site::hungry_place> hungry_;
   Heap<Site, std::uint32_t, &Site::holder_place>
       holders_; // with work, by ~held: who holds the most comes first

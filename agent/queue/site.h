@@ -32,8 +32,9 @@ struct Session : Link<OfLane>, Link<OfAll> {
   Monotonic idle_since{};
   Site* promised_to = nullptr; // closing so that this one can open another
   bool unproven_place =
-      false;              // it, or that which it makes room for, opens to a Site that has not answered yet
-  bool giving_up = false; // was told to
+      false;                // it, or that which it makes room for, opens to a Site that has not answered yet
+  bool again_place = false; // … and that was tried in vain before
+  bool giving_up = false;   // was told to
   std::uint32_t patience_place = 0; // among those that open to Sites that have not answered yet
 };
 

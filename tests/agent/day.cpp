@@ -26,9 +26,9 @@ constexpr auto day = 24h;
 constexpr auto life = 12h;      // of a message; longer than any Site is dead
 constexpr auto greeting = 5min; // RFC 5321 §4.5.3.2.1
 constexpr auto looks = 1min;    // between two looks at who waits
-// A Site that could serve and has work waits no longer for its next transaction. Hosts that never greet take half of the
-// places for new Sites: see agent/queue/places.h.
-constexpr auto longest_wait = 3min;
+// A Site that could serve and has work waits no longer for its next transaction; one that was tried in vain before may have
+// to wait until others of that kind, which never greet, are given up: see agent/queue/places.h.
+constexpr auto longest_wait = 1min, longest_wait_again = 6min;
 
 class Day {
  public:
@@ -495,12 +495,14 @@ class Day {
     if (!overdue || question.asked) return;
     const std::uint32_t number = question.site.value_or(domains_[addressee.domain].site);
     const auto& site = limits_.sites[number];
-    if (site.sessions.opening + site.sessions.busy > 0) return;
+    if (site.sessions.opening + site.sessions.busy > 0 || !sites_[number].serves(now_)) return;
     const Monotonic since = std::max({*overdue, question.answered, site.retry, site.idle_since});
     if (since >= now_) return;
     const auto waited = std::chrono::floor<milliseconds>(now_ - since);
-    report_.longest_wait_ms = std::max(report_.longest_wait_ms, std::int64_t{waited.count()});
-    if (waited > longest_wait)
+    const bool tried_in_vain = site.was_down && site.first_answer == Monotonic{};
+    auto& longest = tried_in_vain ? report_.longest_wait_again_ms : report_.longest_wait_ms;
+    longest = std::max(longest, std::int64_t{waited.count()});
+    if (waited > (tried_in_vain ? longest_wait_again : longest_wait))
       throw Broken(fmt::format("{} starves: it waits for {} s", sites_[number].host, waited / 1s));
   }
 

@@ -21,8 +21,9 @@ struct DayReport {
   std::string problem; // empty: all was as it should be
   std::uint64_t messages = 0, recipients = 0, relayed = 0, failed = 0, expired = 0, cancelled = 0;
   std::uint64_t sessions = 0, transactions = 0, refused = 0, steps = 0;
-  std::uint32_t most_at_return = 0; // sessions opened in the second of a Site's return
-  std::int64_t longest_wait_ms = 0; // of a Site that could serve and had work
+  std::uint32_t most_at_return = 0;       // sessions opened in the second of a Site's return
+  std::int64_t longest_wait_again_ms = 0; // … that was tried in vain before
+  std::int64_t longest_wait_ms = 0;       // of a Site that could serve and had work
   std::int64_t virtual_hours = 0;
 };
 

@@ -49,6 +49,8 @@ struct DaySite {
 
   [[nodiscard]] bool dead(Monotonic now) const { return now >= down_from && now < down_until; }
 
+  [[nodiscard]] bool serves(Monotonic now) const { return habit != Habit::silent && !dead(now); }
+
   [[nodiscard]] bool refuses(Monotonic now) const; // 421 for whoever comes, or is there
   [[nodiscard]] std::uint32_t limit() const;       // more sessions are refused
 

@@ -217,6 +217,33 @@ TEST_CASE("A thousand silent sites hold up those behind them no longer than it t
   CHECK(world.within(99) < 2 * silence + 2s);
 }
 
+TEST_CASE(
+    "Sites that have been silent for hours do not keep a new one waiting when they are all tried again") {
+  Fixture f({.connections = 40}); // half of which may open to Sites that have not answered
+  for (int i = 0; i < 40; ++i) f.add({fmt::format("a@d.silent{}", i)});
+  const auto try_all = [&] {
+    std::vector<Work> opened;
+    for (auto& work : f.all_work()) {
+      if (work.kind == Kind::open) opened.push_back(std::move(work));
+      if (work.kind == Kind::site_down) f.settle(work, delayed(work.due));
+    }
+    return opened;
+  };
+  for (int failures = 0; failures < 6; ++failures) {
+    f.route_all(1000h);
+    for (auto opened = try_all(); !opened.empty(); opened = try_all()) {
+      for (const auto& work : opened) f.refuse(work);
+    }
+    f.now += 1h;
+  }
+  CHECK(try_all().size() == 15);
+  f.add({"a@d.new"});
+  f.route_all();
+  const auto opened = try_all();
+  REQUIRE(opened.size() == 1);
+  CHECK(opened.front().route->site == "10 new");
+}
+
 TEST_CASE("A million recipients are delayed, and come again when they are due") {
   Fixture f({.connections_per_site = 1000});
   auto& message = f.add(users(1'000'000, "d.mx"));
