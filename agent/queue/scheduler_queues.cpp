@@ -249,8 +249,9 @@ void Scheduler::Impl::enter(Monotonic now) {
     const bool kept = std::exchange(domain->turn_kept, false);
     leave(share, now);
     if (backlog.mails[backlog.shares[share].mail].held) {
-      domain->one_is_out = false;
       held += backlog.shares[share].waiting;
+      domain->one_is_out = false;
+      place(*domain, now); // for those behind it
     } else {
       join(share, kept ? Where::front : Where::back);
     }

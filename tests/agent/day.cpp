@@ -45,7 +45,10 @@ class Day {
         limits_(plan.sites, plan.domains, config_),
         scheduler_(config_, scheduler_dice_) {
     for (std::uint32_t i = 0; i < sites_.size(); ++i) site_by_host_.emplace(sites_[i].host, i);
-    for (std::uint32_t i = 0; i < domains_.size(); ++i) domain_by_name_.emplace(domains_[i].name, i);
+    for (std::uint32_t i = 0; i < domains_.size(); ++i) {
+      domain_by_name_.emplace(domains_[i].name, i);
+      if (domains_[i].paced || sites_[domains_[i].site].has_rate()) limited_.push_back(i);
+    }
   }
 
   DayReport run() {
@@ -79,6 +82,7 @@ class Day {
     enum class Kind : std::uint8_t {
       single,   // a mail to one
       post,     // to a list
+      rush,     // much for one domain
       hand,     // somebody does something
       release,  // of the message that `id` is
       open_up,  // of the domain that `id` is
@@ -116,7 +120,8 @@ class Day {
   void plan_the_day() {
     for (std::size_t i = 0; i < plan_.singles; ++i) after(any(day), Event::Kind::single);
     for (std::size_t i = 0; i < plan_.posts; ++i) after(any(day), Event::Kind::post);
-    coming_ = plan_.singles + plan_.posts;
+    for (std::size_t i = 0; i < plan_.rushes; ++i) after(any(day), Event::Kind::rush);
+    coming_ = plan_.singles + plan_.posts + plan_.rushes;
     for (auto at = 0min; at < day; at += 20min) after(at + any(20min), Event::Kind::hand);
     after(looks, Event::Kind::look);
   }
@@ -127,6 +132,7 @@ class Day {
     switch (event.kind) {
     case Event::Kind::single: --coming_, mail(1); break;
     case Event::Kind::post: --coming_, mail(plan_.post_recipients); break;
+    case Event::Kind::rush: --coming_, rush(); break;
     case Event::Kind::hand: somebody_does_something(); break;
     case Event::Kind::release: release(event.id); break;
     case Event::Kind::open_up: hold_domain(static_cast<std::uint32_t>(event.id), false); break;
@@ -146,13 +152,23 @@ class Day {
   }
 
   void mail(std::size_t count) {
+    std::vector<std::uint32_t> domains(count);
+    for (auto& domain : domains) domain = any_domain();
+    send(std::move(domains));
+  }
+
+  // Much of it for one domain in the same moment; often for one with a rate, which has to hold it back.
+  void rush() {
+    const std::uint32_t domain = dice_.below(2) == 0 ? any_domain() : limited_[dice_.below(limited_.size())];
+    for (std::size_t i = 0; i < plan_.rush_mails; ++i) send({domain});
+    send(std::vector(plan_.rush_recipients, domain));
+  }
+
+  void send(std::vector<std::uint32_t> domains) {
     spool::EnvelopeBuilder builder;
-    builder.sender(count == 1 ? "ann@example.org" : "list@example.org");
-    std::vector<std::uint32_t> domains;
-    for (std::size_t i = 0; i < count; ++i) {
-      domains.push_back(any_domain());
-      builder.recipient(fmt::format("u{}@{}", i, domains_[domains.back()].name));
-    }
+    builder.sender(domains.size() == 1 ? "ann@example.org" : "list@example.org");
+    for (std::size_t i = 0; i < domains.size(); ++i)
+      builder.recipient(fmt::format("u{}@{}", i, domains_[domains[i]].name));
     spool::MessageFacts facts;
     facts.number = recipients_.letters.size() + 1;
     facts.id = fmt::format("m{}", facts.number);
@@ -561,6 +577,7 @@ class Day {
   std::vector<DaySite> sites_;
   std::vector<DayDomain> domains_;
   std::unordered_map<std::string, std::uint32_t> site_by_host_, domain_by_name_;
+  std::vector<std::uint32_t> limited_; // domains with a rate, or at a Site with one
   std::vector<Question> questions_;
   RecipientBooks recipients_;
   std::vector<std::uint64_t> unfinished_; // messages, when last looked at

@@ -14,6 +14,7 @@ struct DayPlan {
   std::uint64_t seed = 1;
   std::size_t sites = 5000, domains = 8000;
   std::size_t singles = 20'000;
+  std::size_t rushes = 30, rush_mails = 100, rush_recipients = 300;
   std::size_t posts = 8, post_recipients = 4000;
 };
 

@@ -57,9 +57,9 @@ struct DaySite {
   // Mail for it need not have got through when its time is over.
   [[nodiscard]] bool hopeless() const { return habit == Habit::silent; }
 
-  [[nodiscard]] bool overworked() const {
-    return habit == Habit::tarpit || habit == Habit::metered || habit == Habit::counted;
-  }
+  [[nodiscard]] bool has_rate() const { return habit == Habit::metered || habit == Habit::counted; }
+
+  [[nodiscard]] bool overworked() const { return habit == Habit::tarpit || has_rate(); }
 };
 
 struct DayDomain {

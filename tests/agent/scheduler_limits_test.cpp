@@ -99,6 +99,17 @@ TEST_CASE("A recipient domain's rate holds back that domain alone") {
   CHECK(f.now - began == 3min);
 }
 
+TEST_CASE("A held message does not hold up those behind it at a domain with a rate") {
+  Fixture f(limited("slow.mx", [](SiteRule& rule) { rule.rate = Rate{10, 1min}; }));
+  for (int i = 0; i < 3; ++i) f.add({fmt::format("a{}@slow.mx", i)});
+  f.route_all(1000h);
+  f.complete(f.the_work());
+  f.scheduler.hold(one_message(2), f.now);
+  CHECK(f.all_work().empty());
+  f.now += 6s;
+  CHECK(f.the_work().message == 3);
+}
+
 TEST_CASE("A site's own limit of sessions takes the place of the general one") {
   Fixture f(limited("mx", [](SiteRule& rule) { rule.connections = 2; }));
   f.add(users(10'000, "d.mx"));
