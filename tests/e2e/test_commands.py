@@ -498,7 +498,7 @@ def test_help_and_version():
 def test_queue_and_show_tell_what_waits_and_why(start_world, start_agent, spool):
     agent = start_agent(delayed_world(start_world))
     spool.send("waiting-mail", ["late@d1.example", "ann@d1.example"])
-    spool.settled("waiting-mail")
+    status = spool.settled("waiting-mail")
     told = json.loads(agent.command("queue", "--json").stdout)
     assert told["agent"]["pid"] == agent.process.pid and told["agent"]["version"] and told["agent"]["uptime_s"] >= 0
     [message] = told["messages"]
@@ -513,6 +513,9 @@ def test_queue_and_show_tell_what_waits_and_why(start_world, start_agent, spool)
     assert shown.returncode == 0
     for word in ("late@d1.example", "450 4.2.0 later"):
         assert word in shown.stdout.decode()
+    # Half of the recipients are done, the other will be with its next attempt.
+    forecast = status["forecast"]
+    assert forecast["p50"] < message["next_attempt_date"] <= forecast["p99"]
 
 
 def test_queue_of_an_idle_agent_is_empty(start_agent):
