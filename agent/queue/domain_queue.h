@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace bulkmail::agent {
@@ -32,6 +33,7 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
     answer, // to be answered with `failure`
     turn,   // to be taken into the lane, some at a time
     limit,  // its rate's next moment
+    room,   // the end of one of its transactions
     release // held
   } wait = Wait::nothing;
   bool hopeless = false; // not a domain at all: `failure` stays
@@ -43,8 +45,10 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
   std::shared_ptr<const resolver::Route> route;
   Monotonic fresh_until{}; // a route just found is good for one turn, whatever its TTL; cleared by that turn
   std::shared_ptr<const resolver::RouteFailure> failure;
-  Meter meter;                   // of its own, beside that of its Site
-  std::uint32_t limit_place = 0; // among the domains that wait for their rates
+  Meter meter;                               // of its own, beside that of its Site
+  std::optional<std::uint32_t> most_at_once; // transactions, likewise
+  std::uint32_t at_once = 0;                 // under way
+  std::uint32_t limit_place = 0;             // among the domains that wait for their rates
   Ring<Share> waiting;
   std::uint64_t recipients = 0; // in them
   std::uint32_t shares = 0;     // that have unfinished recipients, wherever they are
@@ -54,8 +58,20 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
   }
 
   // Its shares go into the lane one at a time, each when the one before has had its turn: the route was just found and may
-  // be used once, or there is a rate.
-  [[nodiscard]] bool one_by_one(Monotonic now) const { return now >= route->expires || meter.limits(); }
+  // be used once, or there is a limit.
+  [[nodiscard]] bool one_by_one(Monotonic now) const {
+    return now >= route->expires || meter.limits() || most_at_once;
+  }
+
+  [[nodiscard]] bool full() const { return most_at_once && at_once >= *most_at_once; }
+
+  // Its limits let nothing go now.
+  [[nodiscard]] bool limited(Monotonic now) const { return full() || meter.next(now) > now; }
+
+  void set_limits(const SiteRule* rule, Monotonic now) {
+    meter.set(rule, now);
+    most_at_once = rule == nullptr ? std::nullopt : rule->connections;
+  }
 };
 
 } // namespace bulkmail::agent

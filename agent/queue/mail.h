@@ -24,6 +24,7 @@ namespace bulkmail::agent {
 struct DomainQueue;
 struct Lane;
 struct Mail;
+struct SenderRate;
 struct Share;
 
 struct Job {
@@ -46,7 +47,7 @@ struct Job {
 };
 
 struct Parcel {
-  Links<Parcel> links;     // in its lane's turns, among those told of an outage, or in its sender's queue
+  Links<Parcel> links;     // in its lane's turns, or among those told of an outage
   Ring<Share> shares;      // never empty
   std::int32_t credit = 0; // recipients that it may still send in this turn
   std::uint32_t step = 0;  // of the Site's outage, if all of it was told of that
@@ -54,11 +55,12 @@ struct Parcel {
 };
 
 struct Share {
-  Links<Share> links; // in its parcel, or in its domain's queue
+  Links<Share> links; // in its parcel, or in its domain's or its sender's queue
   Ref<Mail> mail;
   Ref<Share> next_of_mail;
   Ref<DomainQueue> domain; // none once all its recipients are final
   Ref<Parcel> parcel;
+  Ref<SenderRate> sender_rate; // that it waits for, or that lets it go when its turn comes
   Ring<Job> ready, delayed;
   std::uint32_t waiting = 0; // recipients in ready jobs
   std::uint32_t unfinished : 31 = 0;

@@ -119,7 +119,7 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
     domain.route = std::make_shared<const resolver::Route>(std::move(*answer));
     domain.lane = &s.sites.join(domain.route, now);
     if (left != nullptr) s.sites.leave(*left);
-    domain.meter.set(s.config.sites.domain(name, *domain.route), now);
+    domain.set_limits(s.config.sites.domain(name, *domain.route), now);
     s.sites.hold(*domain.lane->site, s.holds.site(domain.lane->site->name, *domain.route));
     if (needed) domain.fresh_until = domain.turn_kept ? Monotonic::max() : now + freshness;
   } else {
@@ -210,6 +210,11 @@ void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, 
     session->lane->site->throughput.completed(static_cast<std::uint32_t>(answered), now);
   }
   s.in_attempt -= attempt.count;
+  if (attempt.domain) {
+    DomainQueue& domain = s.domains[attempt.domain];
+    --domain.at_once;
+    if (domain.wait == DomainQueue::Wait::room) s.place(domain, now);
+  }
   while (const Ref<Job> job = attempt.jobs.first()) {
     attempt.jobs.remove(s.backlog.jobs, job);
     const std::uint32_t own = s.backlog.jobs[job].size();
@@ -270,6 +275,7 @@ std::optional<Monotonic> Scheduler::wake_at(Monotonic now) const {
     if (!s.unroutable.empty() || !s.entering.empty() || s.sites.anything_to_do(now)) return now;
     consider(s.backlog.next_due());
     if (!s.limited.empty()) consider(s.limited.top_key());
+    consider(s.sender_rates.wake_at());
     consider(s.sites.yield_at());
     consider(s.sites.give_up_at());
   }

@@ -188,6 +188,31 @@ class Scheduler {
   [[nodiscard]] bool finished(std::uint64_t message) const; // it is then forgotten, too
   void forget(std::uint64_t message);                       // all of it that is not in an attempt
 
+  // Why what is left of a message does not go now: a line for each cause and Site.
+  struct Holding {
+    enum class Cause : std::uint8_t {
+      under_way, // nothing does: it is in an attempt, or about to be answered
+      delayed,   // until the first of it is due again
+      held,      // by hand
+      route,
+      site_down, // until it is tried next
+      site_rate, // until its next transaction
+      domain_rate,
+      domain_connections,
+      sender_rate,
+      window,  // the Site has as many sessions as it may have for now
+      places,  // all sessions that there may be are in use, or other Sites are first
+      opening, // none can be opened on this machine for the moment
+      turn,    // other mail in the same lane is first
+      more,    // not looked at: it is in too many pieces
+    } cause = Cause::under_way;
+    std::string where; // the Site; the domain, as long as it has no route
+    std::uint64_t recipients = 0;
+    std::optional<Monotonic> until; // if that is known
+  };
+
+  [[nodiscard]] std::vector<Holding> holding(std::uint64_t message) const;
+
   struct SiteView {
     std::string site;
     std::vector<std::string> hosts;
@@ -214,5 +239,8 @@ class Scheduler {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// As people read it.
+[[nodiscard]] std::string_view to_string(Scheduler::Holding::Cause cause);
 
 } // namespace bulkmail::agent

@@ -181,9 +181,10 @@ void Scheduler::set_config(SchedulerConfig config, Monotonic now) {
   s.tell(now);
   s.config = std::move(config);
   s.sites.set_config(s.config, now);
+  s.sender_rates.replace_rules(now);
   s.domains.each([&](DomainQueue& domain) {
     if (domain.lane == nullptr) return;
-    domain.meter.set(s.config.sites.domain(domain.name, *domain.route), now);
+    domain.set_limits(s.config.sites.domain(domain.name, *domain.route), now);
     if (domain.shares > 0) s.place(domain, now);
   });
 }

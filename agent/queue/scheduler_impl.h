@@ -1,13 +1,14 @@
 // The inside of the Scheduler: the books it keeps and the steps it is made of. What callers see is in scheduler.cpp, what
 // enters and leaves the queues in scheduler_queues.cpp, the turns in a lane in scheduler_turns.cpp, who is served next in
-// scheduler_work.cpp, and what people do by hand in scheduler_hand.cpp; what can be
-// said of a message's end in scheduler_outlook.cpp.
+// scheduler_work.cpp, what people do by hand in scheduler_hand.cpp, what holds a message in scheduler_holding.cpp, and when
+// it will be done in scheduler_outlook.cpp.
 #pragma once
 
 #include "agent/queue/backlog.h"
 #include "agent/queue/domains.h"
 #include "agent/queue/holds.h"
 #include "agent/queue/scheduler.h"
+#include "agent/queue/sender_rates.h"
 #include "agent/queue/sites.h"
 
 #include <cstdint>
@@ -27,8 +28,9 @@ struct Scheduler::Impl {
     AttemptId id = 0;
     Work::Kind kind = Work::Kind::open;
     Ref<Mail> mail;
-    Site* site = nullptr;  // of open, reuse, site_down
-    SessionId session = 0; // of open, reuse
+    Site* site = nullptr;    // of open, reuse, site_down
+    SessionId session = 0;   // of open, reuse
+    Ref<DomainQueue> domain; // likewise
     Ring<Job> jobs;
     std::uint32_t count = 0;
   };
@@ -58,6 +60,7 @@ struct Scheduler::Impl {
   Backlog backlog;
   Domains domains;
   Sites sites;
+  SenderRates sender_rates{backlog.shares};
   Holds holds;
   Slab<Attempt, true> attempts;
   std::uint32_t last_serial = 0;
@@ -95,6 +98,7 @@ struct Scheduler::Impl {
   void make_due(Ref<Job> job, Monotonic now);
   void expire(Monotonic now);
   void enter(Monotonic now);
+  void let_out(Ref<Share> share, Monotonic now);
   void advance(Monotonic now);
 
   // scheduler_turns.cpp
@@ -103,6 +107,7 @@ struct Scheduler::Impl {
   [[nodiscard]] bool told(const Parcel& parcel, const Site& site) const;
   void join(Ref<Share> share, Where where);
   void part(Ref<Share> share);
+  [[nodiscard]] bool sender_lets(Ref<Share> share, const Site& site, Monotonic now);
   [[nodiscard]] Ref<Share> next_share(Lane& lane, Monotonic now);
   void charge(Ref<Parcel> parcel, std::uint32_t recipients);
 
@@ -130,6 +135,9 @@ struct Scheduler::Impl {
   // scheduler_outlook.cpp
   struct Look;
   [[nodiscard]] Outlook look_at(Ref<Mail> mail, Monotonic now);
+
+  // scheduler_holding.cpp
+  [[nodiscard]] Holding held_by(const Share& share);
 
   // scheduler_hand.cpp
   void start(Sweep::Kind kind, const Selector& what, Monotonic now);

@@ -12,6 +12,7 @@ std::uint64_t& Scheduler::Impl::total(const DomainQueue& domain) {
   case DomainQueue::Wait::nothing:
   case DomainQueue::Wait::answer:
   case DomainQueue::Wait::limit:
+  case DomainQueue::Wait::room:
   case DomainQueue::Wait::turn: break;
   }
   return ready;
@@ -21,6 +22,8 @@ std::uint64_t& Scheduler::Impl::total(const DomainQueue& domain) {
 void Scheduler::Impl::count(const Share& share, std::uint64_t more, std::uint64_t less) {
   if (share.parcel) {
     sites.count(*sites.lane(backlog.parcels[share.parcel].lane).site, more, less);
+  } else if (share.sender_rate) {
+    ready += more - less;
   } else if (share.links.linked()) {
     DomainQueue& domain = domains[share.domain];
     domain.recipients += more - less;
@@ -51,7 +54,7 @@ void Scheduler::Impl::enqueue(Ref<Job> ref, Where where, Monotonic now) {
   if (!ahead) return;
   if (share.parcel) {
     join(job.share, where); // it is there; but where in it may change
-  } else if (share.links.linked()) {
+  } else if (share.links.linked() && !share.sender_rate) {
     auto& waiting = domains[share.domain].waiting;
     waiting.remove(backlog.shares, job.share);
     waiting.push_front(backlog.shares, job.share);
@@ -90,6 +93,7 @@ void Scheduler::Impl::place(DomainQueue& domain, Monotonic now) {
     wait = domain.held                    ? Wait::release
            : domain.failure               ? Wait::answer
            : !domain.usable(now)          ? Wait::route
+           : domain.full()                ? Wait::room
            : domain.meter.next(now) > now ? Wait::limit
                                           : Wait::turn;
   }
@@ -122,11 +126,13 @@ void Scheduler::Impl::place(DomainQueue& domain, Monotonic now) {
 void Scheduler::Impl::leave(Ref<Share> ref, Monotonic now) {
   Share& share = backlog.shares[ref];
   count(share, 0, share.waiting);
+  const bool with_sender = share.sender_rate && !share.parcel;
+  sender_rates.release(ref, now);
   DomainQueue& domain = domains[share.domain];
   if (share.parcel) {
     part(ref);
     if (std::exchange(domain.one_is_out, false)) place(domain, now);
-  } else if (share.links.linked()) {
+  } else if (!with_sender && share.links.linked()) {
     domain.waiting.remove(backlog.shares, ref);
     place(domain, now);
   }
@@ -258,6 +264,18 @@ void Scheduler::Impl::enter(Monotonic now) {
   }
 }
 
+// A share that its sender's rate lets go has the next turn in its lane, if it lacks nothing else meanwhile.
+void Scheduler::Impl::let_out(Ref<Share> ref, Monotonic now) {
+  const Share& share = backlog.shares[ref];
+  const DomainQueue& domain = domains[share.domain];
+  ready -= share.waiting;
+  if (!backlog.mails[share.mail].held && domain.wait == DomainQueue::Wait::nothing && !domain.held &&
+      domain.usable(now) && !domain.one_by_one(now))
+    return join(ref, Where::front);
+  sender_rates.release(ref, now);
+  file(ref, Where::front, now);
+}
+
 // Brings the queues up to date, as far as the budget goes.
 void Scheduler::Impl::advance(Monotonic now) {
   expire(now);
@@ -276,6 +294,10 @@ void Scheduler::Impl::advance(Monotonic now) {
   while (!limited.empty() && limited.top_key() <= now) {
     if (!spend()) return;
     place(*limited.top(), now);
+  }
+  while (const Ref<Share> share = sender_rates.let_out(now)) {
+    let_out(share, now);
+    if (!spend()) return;
   }
   enter(now);
   while (const Ref<Job> job = backlog.due(now)) {

@@ -91,6 +91,32 @@ void Scheduler::Impl::part(Ref<Share> ref) {
   sites.refresh(lane);
 }
 
+// Whether its sender's rate at this Site lets a share have its turn; else it waits for that.
+bool Scheduler::Impl::sender_lets(Ref<Share> ref, const Site& site, Monotonic now) {
+  const Share& share = backlog.shares[ref];
+  const SiteRule* rule = nullptr;
+  std::string sender;
+  if (config.sites.any_sender()) {
+    const DomainQueue& domain = domains[share.domain];
+    sender = SenderRules::domain_of(backlog.mails[share.mail].facts.sender());
+    rule = config.sites.sender(sender, domain.name, *domain.route);
+  }
+  if (rule == nullptr) {
+    if (const Ref<SenderRate> old = share.sender_rate) { // the rules have changed
+      sender_rates.release(ref, now);
+      sender_rates.look_again(old, now);
+    }
+    return true;
+  }
+  const Ref<SenderRate> rate = sender_rates.find_or_make(*rule, site.name, sender, now);
+  if (share.sender_rate != rate) sender_rates.release(ref, now);
+  if (sender_rates.lets(rate, ref, now)) return true;
+  leave(ref, now);
+  sender_rates.wait(rate, ref, now);
+  ready += share.waiting;
+  return false;
+}
+
 // Whose turn it is in a lane. What cannot be served there goes where it waits for what it lacks. None: nobody's, or the
 // budget is spent.
 Ref<Share> Scheduler::Impl::next_share(Lane& lane, Monotonic now) {
@@ -109,7 +135,7 @@ Ref<Share> Scheduler::Impl::next_share(Lane& lane, Monotonic now) {
       leave(ref, now);
       if (!domain.held) domain.turn_kept = true;
       wait(ref, true, now);
-    } else if (domain.meter.next(now) > now && !site.down) {
+    } else if (domain.limited(now) && !site.down) {
       leave(ref, now);
       wait(ref, true, now);
     } else if (domain.lane != &lane) {
@@ -124,7 +150,7 @@ Ref<Share> Scheduler::Impl::next_share(Lane& lane, Monotonic now) {
     } else if (parcel.credit <= 0) {
       parcel.credit += quantum(mail);
       lane.turns.rotate(backlog.parcels);
-    } else {
+    } else if (sender_lets(ref, site, now)) {
       return ref;
     }
   }

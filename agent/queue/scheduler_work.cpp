@@ -78,9 +78,11 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   if (lane.site->attempts == 0 && !lane.site->meter.limits()) lane.site->throughput.begun(now);
   sites.begin_attempt(*lane.site);
   const bool alone = backlog.mails[share.mail].one_by_one;
-  const std::uint32_t limit = alone ? 1
-                                    : std::min({std::max(config.recipients_per_transaction, 1U),
-                                                domain.meter.most(), lane.site->meter.most()});
+  const Ref<SenderRate> sender_rate = share.sender_rate;
+  const std::uint32_t limit =
+      alone ? 1
+            : std::min({std::max(config.recipients_per_transaction, 1U), domain.meter.most(),
+                        lane.site->meter.most(), sender_rates.most(sender_rate)});
   const Ref<Parcel> at = share.parcel;
   const bool last_share = share.links.next == ref;
   take_jobs(ref, limit, attempt, now);
@@ -88,6 +90,9 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   if (share.parcel || !last_share) charge(at, attempt.count);
   domain.fresh_until = {};
   domain.meter.take(attempt.count, now);
+  attempt.domain = share.domain;
+  ++domain.at_once;
+  if (sender_rate) sender_rates.take(sender_rate, ref, attempt.count, now);
   sites.spend(*lane.site, attempt.count, now);
   if (std::exchange(domain.one_is_out, false)) place(domain, now);
   fill(work, attempt);

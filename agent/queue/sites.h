@@ -67,6 +67,8 @@ class Sites {
            to_give_up(now) != nullptr;
   }
 
+  [[nodiscard]] std::optional<Monotonic> no_opening_until() const { return no_opening_until_; }
+
   // A session to close because it was idle for too long, or there are more than may be.
   [[nodiscard]] Session* too_idle(Monotonic now) const;
   // A session to close so that `Places::next` can open one, and when there will be one; none: not as things are.

@@ -162,3 +162,133 @@ TEST_CASE("Senders share a site by weight") {
   CHECK(sent[2] == 300);
   CHECK(sent[1] == 100);
 }
+
+TEST_CASE("A recipient domain's connections are as many transactions of it at once, and other domains don't "
+          "notice") {
+  Fixture f(limited("few.mx", [](SiteRule& rule) { rule.connections = 2; }));
+  f.add(users(3000, "few.mx"));
+  for (int i = 0; i < 30; ++i) f.add({fmt::format("a{}@few.mx", i)});
+  f.add(users(3000, "many.mx"));
+  f.route_all(1000h);
+  std::deque<Work> busy;
+  std::map<std::string, int> at_once, done_of;
+  const auto take = [&] {
+    for (auto& work : f.all_work()) {
+      if (work.kind == Kind::close) {
+        f.scheduler.session_gone(work.session, Scheduler::Gone::closed, nullptr, f.now);
+        continue;
+      }
+      REQUIRE((++at_once[work.route->domain] <= 2 || work.route->domain == "many.mx"));
+      busy.push_back(std::move(work));
+    }
+  };
+  int most = 0;
+  for (take(); !busy.empty(); take()) {
+    most = std::max(most, at_once["many.mx"]);
+    const Work work = std::move(busy.front());
+    busy.pop_front();
+    --at_once[work.route->domain];
+    ++done_of[work.route->domain];
+    f.complete(work);
+  }
+  CHECK(most > 2);
+  CHECK(done_of["few.mx"] == 60);
+  CHECK(done_of["many.mx"] == 30);
+  CHECK(f.known() == 0);
+}
+
+namespace {
+
+// A message of a sender's to one domain.
+void add_from(Fixture& f, const std::string& sender, const std::vector<std::string>& recipients) {
+  spool::EnvelopeBuilder builder;
+  builder.sender(sender);
+  for (const auto& address : recipients) builder.recipient(address);
+  spool::MessageFacts facts;
+  facts.number = f.messages.size() + 1;
+  facts.id = fmt::format("m{}", facts.number);
+  facts.envelope = builder.take();
+  f.messages.push_back(std::make_unique<spool::Message>(std::move(facts), Wall{}));
+  put(f.scheduler, *f.messages.back(), f.now + 120h, f.now);
+}
+
+SchedulerConfig sender_limited(Rate rate) {
+  SiteRule rule;
+  rule.match = {"mx"};
+  rule.sender = {"bulk.example"};
+  rule.rate = rate;
+  return {.idle = 100h, .sites = SiteRules(std::vector{rule})};
+}
+
+} // namespace
+
+TEST_CASE("A sender domain's rate at a site holds back its mail there alone, and is never exceeded") {
+  Fixture f(sender_limited({10, 1min}));
+  for (int i = 0; i < 31; ++i) {
+    add_from(f, "news@bulk.example", {fmt::format("a{}@d.mx", i)});
+    add_from(f, "ann@example.org", {fmt::format("a{}@d.mx", i)});
+    add_from(f, "news@bulk.example", {fmt::format("a{}@d.other", i)});
+  }
+  const auto began = f.now;
+  f.route_all(1000h);
+  std::map<std::pair<std::string, std::string>, std::size_t> sent;
+  std::deque<Monotonic> slow;
+  int wakes = 0;
+  while (f.known() > 0) {
+    for (const auto& work : f.all_work()) {
+      if (work.kind == Kind::close) {
+        f.scheduler.session_gone(work.session, Scheduler::Gone::closed, nullptr, f.now);
+        continue;
+      }
+      const std::string sender(work.facts->envelope.sender());
+      ++sent[{sender, work.route->domain}];
+      if (sender == "news@bulk.example" && work.route->domain == "d.mx") {
+        slow.push_back(f.now);
+        while (slow.front() + 1min <= f.now) slow.pop_front();
+        REQUIRE(slow.size() <= 10);
+      }
+      f.complete(work);
+    }
+    if (f.now == began && f.scheduler.wake_at(f.now) > f.now) {
+      CHECK(sent[{"ann@example.org", "d.mx"}] == 31);
+      CHECK(sent[{"news@bulk.example", "d.other"}] == 31);
+      CHECK(sent[{"news@bulk.example", "d.mx"}] == 1);
+    }
+    if (f.known() == 0) break;
+    const auto wake = f.scheduler.wake_at(f.now);
+    REQUIRE(wake);
+    REQUIRE(++wakes < 500); // no polling
+    f.now = std::max(*wake, f.now);
+  }
+  CHECK(f.now - began == 3min);
+  CHECK(sent[{"news@bulk.example", "d.mx"}] == 31);
+}
+
+TEST_CASE("What waits for its sender's rate can be held, cancelled, forgotten, and be freed by new limits") {
+  Fixture f(sender_limited({1, 1h}));
+  for (int i = 0; i < 6; ++i) add_from(f, "news@bulk.example", {fmt::format("a{}@d.mx", i)});
+  f.route_all(1000h);
+  f.complete(f.the_work());
+  CHECK(f.all_work().empty());
+  CHECK(f.scheduler.wake_at(f.now) == f.now + 1h);
+  CHECK(f.known() == 5);
+  f.scheduler.cancel(one_message(2), f.now);
+  const Work cancelled = f.the_work();
+  CHECK(cancelled.kind == Kind::cancelled);
+  f.settle(cancelled, done);
+  f.scheduler.forget(3);
+  f.scheduler.hold(one_message(4), f.now);
+  CHECK(f.known() == 3);
+  CHECK(f.all_work().empty());
+  f.now += 1h;
+  const Work next = f.the_work();
+  CHECK(next.message == 5);
+  f.complete(next);
+  CHECK(f.all_work().empty());
+  f.config.sites = {};
+  f.scheduler.set_config(f.config, f.now);
+  f.complete(f.the_work()); // message 6
+  f.scheduler.release(one_message(4), f.now);
+  f.complete(f.the_work());
+  CHECK(f.known() == 0);
+}
