@@ -41,6 +41,10 @@ bool Ledger::owes_notices() const { return book_->owes_notices(); }
 
 bool Ledger::idle() const { return book_->idle(); }
 
+std::uint64_t Ledger::commit_now() { return book_->commit_now(); }
+
+bool Ledger::is_durable(std::uint64_t commit) const { return book_->is_durable(commit); }
+
 void Ledger::hurry() { book_->hurry(); }
 
 const LedgerHealth& Ledger::health() const { return book_->health(); }

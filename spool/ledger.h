@@ -91,6 +91,11 @@ class Ledger {
   // For a drain or a stop: makes every pending step due now, and all that follow from it until idle().
   void hurry();
 
+  // Makes what was recorded so far due at once; with the `begin` of every message that there is, it is durable when
+  // is_durable() says so of the number that this answers.
+  [[nodiscard]] std::uint64_t commit_now();
+  [[nodiscard]] bool is_durable(std::uint64_t commit) const;
+
   [[nodiscard]] const LedgerHealth& health() const;
   void set_config(LedgerConfig config); // HUP
 

@@ -30,37 +30,45 @@ Wall now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::syst
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+std::string line_of(const json& object) {
+  return object.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
 } // namespace
 
 int ping(const Config& config) {
-  const auto response = ask_agent(config.spool.path, {Request::Command::ping, {}, {}});
+  const auto response = ask_agent(config.spool.path, {.command = Request::Command::ping});
   if (!response) return no_agent(response.error());
   return response->ok ? EX_OK : said_no(response->error, EX_UNAVAILABLE);
 }
 
-int flush(const Config& config, const std::string& domain, const std::string& id) {
-  const auto response = ask_agent(config.spool.path, {Request::Command::flush, domain, id});
+int order(const Config& config, const Request& request, bool as_json) {
+  const auto response = ask_agent(config.spool.path, request);
   if (!response) return no_agent(response.error());
-  return response->ok ? EX_OK : said_no(response->error, not_known);
+  if (!response->ok) return said_no(response->error, not_known);
+  if (as_json)
+    print(line_of(response->body));
+  else if (request.command != Request::Command::flush) // which is asked for by cron
+    print(order_view(request, response->body));
+  return EX_OK;
 }
 
 int queue(const Config& config, bool as_json) {
-  const auto response = ask_agent(config.spool.path, {Request::Command::queue, {}, {}});
+  const auto response = ask_agent(config.spool.path, {.command = Request::Command::queue});
   if (response && !response->ok) return said_no(response->error, EX_UNAVAILABLE);
   const auto resting = response ? std::expected<json, std::string>() : resting_queue(config.spool.path);
   if (!resting) return no_agent(fmt::format("{}; {}", response.error(), resting.error()));
   const json& waiting = response ? response->body : *resting;
-  print(as_json ? waiting.dump(-1, ' ', false, json::error_handler_t::replace) + '\n'
-                : queue_view(waiting, now()));
+  print(as_json ? line_of(waiting) : queue_view(waiting, now()));
   return EX_OK;
 }
 
-int show(const Config& config, const std::string& id) {
-  const auto response = ask_agent(config.spool.path, {Request::Command::show, {}, id});
+int show(const Config& config, const std::string& id, bool as_json) {
+  const auto response = ask_agent(config.spool.path, {.command = Request::Command::show, .id = id});
   const json status = response && response->ok ? response->body : read_status(config.spool.path, id);
   if (status.is_null())
     return said_no(fmt::format("no message {}: neither waiting nor in status/", id), not_known);
-  print(message_view(status));
+  print(as_json ? line_of(status) : message_view(status));
   return EX_OK;
 }
 

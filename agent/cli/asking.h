@@ -1,16 +1,18 @@
-// The commands that ask the agent: ping, flush, queue, show. Each answers its exit code.
+// The commands that ask the agent. Each answers its exit code.
 #pragma once
 
 #include "agent/config/config.h"
+#include "agent/control/frames.h"
 
 #include <string>
 
 namespace bulkmail::agent {
 
 [[nodiscard]] int ping(const Config& config);
-[[nodiscard]] int flush(const Config& config, const std::string& domain, const std::string& id);
+// flush, hold, release, cancel. 1: there is nothing of that kind.
+[[nodiscard]] int order(const Config& config, const Request& request, bool as_json);
 [[nodiscard]] int queue(const Config& config, bool as_json);
 // Of a message that the agent doesn't have the status file tells; 1: neither knows it.
-[[nodiscard]] int show(const Config& config, const std::string& id);
+[[nodiscard]] int show(const Config& config, const std::string& id, bool as_json);
 
 } // namespace bulkmail::agent

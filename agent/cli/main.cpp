@@ -2,12 +2,12 @@
 //
 // 64 the command line makes no sense, 78 the configuration doesn't, 69 no agent answers, 75 try again later. `submit`, by
 // this name or as `bulkmail-pipe`, knows 0 and 75 alone: its callers take anything else for a bounce.
-#include "agent/io/service.h"
 #include "agent/cli/asking.h"
 #include "agent/cli/host.h"
 #include "agent/cli/settings.h"
 #include "agent/cli/submit.h"
 #include "agent/config/units.h"
+#include "agent/io/service.h"
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -37,13 +37,17 @@ struct CommandLine {
   SubmitOptions submit;
   DrainOptions drain;
   std::string max_time;
-  std::string domain, id; // flush, show
-  bool json = false;      // queue
+  Request order;     // flush, hold, release, cancel
+  std::string id;    // show
+  bool json = false; // queue, show, and the orders
 
   CLI::App app{"bulkmail takes mail out of its spool and to its recipients."};
   CLI::App* run_command = nullptr;
   CLI::App* drain_command = nullptr;
   CLI::App* flush_command = nullptr;
+  CLI::App* hold_command = nullptr;
+  CLI::App* release_command = nullptr;
+  CLI::App* cancel_command = nullptr;
   CLI::App* submit_command = nullptr;
   CLI::App* check_command = nullptr;
   CLI::App* queue_command = nullptr;
@@ -58,6 +62,9 @@ struct CommandLine {
     made->fallthrough(); // options of all commands may stand behind its name too
     return made;
   }
+
+  // One whose options say which mail is meant.
+  CLI::App* order_command(const char* name, const char* about);
 };
 
 CommandLine::CommandLine() {
@@ -79,9 +86,14 @@ CommandLine::CommandLine() {
   drain_command->add_flag("--force", drain.force, "All that waits, due or not");
   drain_command->add_flag("--strict", drain.strict, "Exit 75 if any mail is left");
 
-  flush_command = command("flush", "Asks the agent to try now what waits");
-  auto* domain_option = flush_command->add_option("domain", domain, "Only recipients of this domain");
-  flush_command->add_option("--id", id, "Only this message")->excludes(domain_option);
+  flush_command = order_command("flush", "Asks the agent to try now what waits");
+  flush_command->get_option_group("mail")->add_option("domain", order.domain,
+                                                      "Only recipients of this domain");
+  hold_command = order_command("hold", "Nothing of it is sent until it is released");
+  release_command = order_command("release", "What was held is sent");
+  cancel_command = order_command("cancel", "What waits of it fails, and is never sent");
+  for (auto* of : {hold_command, release_command, cancel_command})
+    of->get_option_group("mail")->require_option(1);
 
   submit_command = command("submit", "The message on standard input into the spool, durably");
   submit_command->add_option("-f", submit.sender, "The envelope's sender; \"\" is the null sender")
@@ -97,8 +109,21 @@ CommandLine::CommandLine() {
 
   show_command = command("show", "All about one message");
   show_command->add_option("id", id, "The message's id")->required();
+  show_command->add_flag("--json", json, "One JSON object, as the status file has it");
 
   ping_command = command("ping", "Is an agent there and making progress?");
+}
+
+CLI::App* CommandLine::order_command(const char* name, const char* about) {
+  auto* made = command(name, about);
+  auto* which = made->add_option_group("mail", "Which mail");
+  which->require_option(0, 1);
+  which->add_option("--id", order.id, "This message");
+  which->add_option("--sender", order.sender, "From this sender")->type_name("ADDRESS|DOMAIN|*.DOMAIN|<>");
+  which->add_option("--site", order.site, "To these mail hosts")->type_name("NAME|HOST|DOMAIN");
+  which->add_flag("--all", order.all, "All of it");
+  made->add_flag("--json", json, "What was done, as a JSON object");
+  return made;
 }
 
 int complain(int code, const std::vector<std::string>& lines) {
@@ -136,9 +161,16 @@ int perform(CommandLine& line) {
     line.drain.progress = ::isatty(STDERR_FILENO) == 1;
     return drain_spool(config, line.drain);
   }
-  if (line.flush_command->parsed()) return flush(config, line.domain, line.id);
   if (line.queue_command->parsed()) return queue(config, line.json);
-  if (line.show_command->parsed()) return show(config, line.id);
+  if (line.show_command->parsed()) return show(config, line.id, line.json);
+  for (const auto& [command, meaning] : {std::pair(line.flush_command, Request::Command::flush),
+                                         std::pair(line.hold_command, Request::Command::hold),
+                                         std::pair(line.release_command, Request::Command::release),
+                                         std::pair(line.cancel_command, Request::Command::cancel)}) {
+    if (!command->parsed()) continue;
+    line.order.command = meaning;
+    return order(config, line.order, line.json);
+  }
   return ping(config);
 }
 

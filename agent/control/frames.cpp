@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace bulkmail::agent {
@@ -9,8 +10,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array commands{Request::Command::ping, Request::Command::flush, Request::Command::drain,
-                              Request::Command::queue, Request::Command::show};
+using Command = Request::Command;
+
+constexpr std::array commands{Command::ping,   Command::flush, Command::hold,  Command::release,
+                              Command::cancel, Command::drain, Command::queue, Command::show};
 
 // Peer text may hold any bytes: what is no UTF-8 is replaced, never thrown at.
 std::string line_of(const json& object) {
@@ -26,12 +29,41 @@ bool read_text(const json& object, const char* name, std::string& into) {
   return true;
 }
 
+std::string names_of_commands() {
+  std::string names;
+  for (const Command command : commands)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(command));
+  return names;
+}
+
+// Whether it says which mail is meant as its command wants it; what is wrong with it, or "".
+std::string judge_choice(const Request& request) {
+  const int given = !request.id.empty() + !request.sender.empty() + !request.site.empty() +
+                    !request.domain.empty() + request.all;
+  switch (request.command) {
+  case Command::show: return request.id.empty() ? "show needs an id" : "";
+  case Command::hold:
+  case Command::release:
+  case Command::cancel:
+    if (given == 1 && request.domain.empty()) return "";
+    return fmt::format("{} needs an id, a sender, a site, or all", to_string(request.command));
+  case Command::flush: return given > 1 ? "flush takes one of id, sender, site and domain" : "";
+  case Command::ping:
+  case Command::drain:
+  case Command::queue: return "";
+  }
+  return "";
+}
+
 } // namespace
 
 std::string_view to_string(Request::Command command) {
   switch (command) {
   case Request::Command::ping: return "ping";
   case Request::Command::flush: return "flush";
+  case Request::Command::hold: return "hold";
+  case Request::Command::release: return "release";
+  case Request::Command::cancel: return "cancel";
   case Request::Command::drain: return "drain";
   case Request::Command::queue: return "queue";
   case Request::Command::show: return "show";
@@ -41,8 +73,11 @@ std::string_view to_string(Request::Command command) {
 
 std::string Request::serialise() const {
   json object{{"command", to_string(command)}};
-  if (!domain.empty()) object["domain"] = domain;
   if (!id.empty()) object["id"] = id;
+  if (!sender.empty()) object["sender"] = sender;
+  if (!site.empty()) object["site"] = site;
+  if (!domain.empty()) object["domain"] = domain;
+  if (all) object["all"] = true;
   return line_of(object);
 }
 
@@ -52,17 +87,20 @@ std::expected<Request, std::string> Request::parse(std::string_view line) {
   if (!object.is_object()) return std::unexpected("a request is one JSON object on one line");
   Request request;
   std::string name;
-  if (!read_text(object, "command", name) || !read_text(object, "domain", request.domain) ||
-      !read_text(object, "id", request.id))
-    return std::unexpected("command, domain and id are text");
-  for (const Command command : commands) {
-    if (name != to_string(command)) continue;
-    request.command = command;
-    if (command == Command::show && request.id.empty()) return std::unexpected("show needs an id");
-    return request;
+  if (!read_text(object, "command", name) || !read_text(object, "id", request.id) ||
+      !read_text(object, "sender", request.sender) || !read_text(object, "site", request.site) ||
+      !read_text(object, "domain", request.domain))
+    return std::unexpected("command, id, sender, site and domain are text");
+  if (const auto all = object.find("all"); all != object.end()) {
+    if (!all->is_boolean()) return std::unexpected("all is true or false");
+    request.all = all->get<bool>();
   }
-  return std::unexpected(
-      fmt::format("unknown command {}: ping, flush, drain, queue, show", json(name).dump()));
+  const auto command = std::ranges::find(commands, name, [](Command one) { return to_string(one); });
+  if (command == commands.end())
+    return std::unexpected(fmt::format("unknown command {}: {}", json(name).dump(), names_of_commands()));
+  request.command = *command;
+  if (const std::string wrong = judge_choice(request); !wrong.empty()) return std::unexpected(wrong);
+  return request;
 }
 
 std::string Response::serialise() const {

@@ -1,7 +1,7 @@
 // The admin socket's protocol: one JSON object a line each way over control.sock, any number of requests a
 // connection, answered in order.
 //
-//   {"command":"flush","domain":"d1.example"}     ->   {"ok":true,"body":{…}}
+//   {"command":"hold","sender":"example.org"}     ->   {"ok":true,"body":{…}}
 //   {"command":"show","id":"news-1"}              ->   {"ok":false,"error":"no message news-1"}
 //
 // Whoever may open the socket (mode 0600) may ask; a malformed line is answered, a line without end closes.
@@ -20,17 +20,24 @@ namespace bulkmail::agent {
 
 struct Request {
   enum class Command : std::uint8_t {
-    ping,  // is it there and making progress?
-    flush, // make what waits due now: all, a domain's, a message's
-    drain, // the same, from a `drain` that found the agent
-    queue, // what waits and why
-    show,  // one message: `id`
+    ping,    // is it there and making progress?
+    flush,   // make what waits due now
+    hold,    // nothing of it is sent …
+    release, // … until now
+    cancel,  // it is never sent
+    drain,   // a flush from a `drain` that found the agent
+    queue,   // what waits and why
+    show,    // one message: `id`
   };
   static constexpr std::size_t max_line = 65'536; // an id has 200 bytes, a domain 253: more is no request
 
   Command command = Command::ping;
-  std::string domain; // flush; empty: not given
-  std::string id;     // flush, show; empty: not given
+  // Which mail is meant, by one of these; empty: not given. For `flush` none of them means all.
+  std::string id{};     // of one message; for `show`, too
+  std::string sender{}; // "ann@example.org", "example.org", "*.example.org", "<>"
+  std::string site{};   // a Site's name, one of its hosts, or a recipient domain
+  std::string domain{}; // a recipient domain; flush alone, which is content with one that nothing waits for
+  bool all = false;
 
   bool operator==(const Request&) const = default;
 

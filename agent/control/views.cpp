@@ -79,13 +79,29 @@ std::string table(const std::vector<Row>& rows) {
   return out;
 }
 
-// "3 of 10 waiting, 1 failed"
+bool is_true(const json& object, const char* name) {
+  const json& value = member(object, name);
+  return value.is_boolean() && value.get<bool>();
+}
+
+// "3 of 10 waiting, 1 failed, held"
 std::string counts(const json& object) {
   const json& of = member(object, "counts");
   std::string line =
       fmt::format("{} of {} waiting", number(of, "delayed") + number(of, "queued"), number(of, "total"));
   if (const auto failed = number(of, "failed"); failed > 0) line += fmt::format(", {} failed", failed);
+  if (is_true(object, "held")) line += ", held";
   return line;
+}
+
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+// "1 message, 12 recipients"
+std::string amount(const json& object) {
+  return counted(number(object, "messages"), "message") + ", " +
+         counted(number(object, "recipients"), "recipient");
 }
 
 std::string joined(const json& list) {
@@ -95,6 +111,45 @@ std::string joined(const json& list) {
   return out.empty() ? "-" : out;
 }
 
+// "3 recipients wait: 2 ready, 1 held"
+std::string load(const json& recipients) {
+  struct State {
+    const char* name;
+    const char* words;
+  };
+
+  constexpr State states[] = {{"in_attempt", "being sent"},
+                              {"ready", "ready"},
+                              {"resolving", "looked up"},
+                              {"delayed", "delayed"},
+                              {"held", "held"}};
+  std::uint64_t total = 0;
+  std::string parts;
+  for (const auto& [name, words] : states) {
+    const auto count = number(recipients, name);
+    total += count;
+    if (count > 0) parts += fmt::format("{}{} {}", parts.empty() ? ": " : ", ", count, words);
+  }
+  return fmt::format("{} in the queue{}\n", counted(total, "recipient"), parts);
+}
+
+// "held by hand: news-1, from example.org, to mx.example"
+std::string holds(const json& list) {
+  std::string names;
+  const auto add = [&](std::string_view before, const std::string& name) {
+    names += fmt::format("{}{}{}", names.empty() ? "" : ", ", before, name);
+  };
+  if (list.is_array()) {
+    for (const json& hold : list) {
+      if (is_true(hold, "all")) add("", "all mail");
+      if (member(hold, "id").is_string()) add("", text(hold, "id"));
+      if (member(hold, "sender").is_string()) add("from ", text(hold, "sender"));
+      if (member(hold, "site").is_string()) add("to ", text(hold, "site"));
+    }
+  }
+  return names.empty() ? "" : "held by hand: " + names + '\n';
+}
+
 std::string sender_of(const json& object) {
   const auto sender = text(object, "sender");
   return sender.empty() ? "<>" : sender;
@@ -102,12 +157,25 @@ std::string sender_of(const json& object) {
 
 } // namespace
 
+std::string order_view(const Request& order, const json& done) {
+  switch (order.command) {
+  case Request::Command::hold: return fmt::format("held: {}\n", amount(done));
+  case Request::Command::release:
+    return fmt::format("released: {}\n", counted(number(done, "holds"), "hold"));
+  case Request::Command::cancel: return fmt::format("cancelled: {}\n", amount(done));
+  default: return fmt::format("due now: {}\n", amount(done));
+  }
+}
+
 std::string queue_view(const json& queue, Wall now) {
   const json& agent = member(queue, "agent");
   std::string out = "no agent runs; this is what its files tell\n";
   if (!agent.is_null())
-    out = fmt::format("agent {}, version {}, up {}, {} sessions\n", text(agent, "pid"), text(agent, "version"),
-                      short_duration(std::chrono::seconds(number(agent, "uptime_s"))), number(agent, "sessions"));
+    out = fmt::format("agent {}, version {}, up {}, {} sessions\n", text(agent, "pid"),
+                      text(agent, "version"), short_duration(std::chrono::seconds(number(agent, "uptime_s"))),
+                      number(agent, "sessions"));
+  if (const json& recipients = member(agent, "recipients"); recipients.is_object()) out += load(recipients);
+  out += holds(member(queue, "holds"));
   const json& messages = member(queue, "messages");
   if (!messages.is_array() || messages.empty()) {
     out += "\nno message waits\n";
@@ -127,7 +195,8 @@ std::string queue_view(const json& queue, Wall now) {
     for (const json& site : sites)
       rows.push_back({joined(member(site, "hosts")), text(site, "recipients"),
                       fmt::format("{}/{}", number(site, "sessions"), number(site, "window")),
-                      time_until(site, "next_attempt_date", now), text(site, "last_reply")});
+                      is_true(site, "held") ? "held" : time_until(site, "next_attempt_date", now),
+                      text(site, "last_reply")});
     out += '\n' + table(rows);
   }
   return out;

@@ -2,6 +2,7 @@
 // printable, whatever it holds; a missing or odd field comes out as "-".
 #pragma once
 
+#include "agent/control/frames.h"
 #include "spool/time.h"
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,8 @@
 namespace bulkmail::agent {
 
 [[nodiscard]] std::string queue_view(const nlohmann::json& queue, Wall now);
+// What an order (hold, release, cancel, flush) did, in a line.
+[[nodiscard]] std::string order_view(const Request& order, const nlohmann::json& done);
 // A status file's content (docs/spool-format.md), or the agent's answer to `show`, which is the same.
 [[nodiscard]] std::string message_view(const nlohmann::json& status);
 

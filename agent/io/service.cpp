@@ -222,7 +222,7 @@ class Service {
 
 // An agent has the spool: it is asked to do what the drain would have done.
 int flush_instead(const Config& config) {
-  const auto response = ask_agent(config.spool.path, Request{Request::Command::drain, {}, {}});
+  const auto response = ask_agent(config.spool.path, {.command = Request::Command::drain});
   if (!response) return unusable(response.error());
   if (!response->ok) return unusable(response->error);
   return EX_OK;

@@ -32,8 +32,16 @@ bool means_sender(std::string_view text, std::string_view sender) {
   return lower(text) == domain;
 }
 
+bool names_host(std::string_view site, std::string_view host) {
+  for (auto at = site.find(host); !host.empty() && at != site.npos; at = site.find(host, at + 1)) {
+    const auto end = at + host.size();
+    if (at > 0 && site[at - 1] == ' ' && (end == site.size() || site[end] == ',')) return true;
+  }
+  return false;
+}
+
 bool means_site(std::string_view text, std::string_view name, const resolver::Route& route) {
-  return text == name ||
+  return text == name || names_host(route.site, text) ||
          std::ranges::any_of(route.hosts, [&](const resolver::MailHost& host) { return host.name == text; });
 }
 

@@ -14,6 +14,8 @@ namespace bulkmail::agent {
 
 // Whether a selector of senders means this one, "" being the null sender.
 [[nodiscard]] bool means_sender(std::string_view text, std::string_view sender);
+// Whether a Site's identity, "10 mx1.example,20 mx2.example", has that host, which may have no usable address just now.
+[[nodiscard]] bool names_host(std::string_view site, std::string_view host);
 // Whether a selector of Sites means the one that a route leads to.
 [[nodiscard]] bool means_site(std::string_view text, std::string_view name, const resolver::Route& route);
 

@@ -178,6 +178,8 @@ class Scheduler {
   void hold(const Selector& what, Monotonic now);
   void release(const Selector& what, Monotonic now);
   void cancel(const Selector& what, Monotonic now);
+  // The canonical domains with mail that a selector of Sites means at the moment.
+  [[nodiscard]] std::vector<std::string> domains_of(std::string_view site) const;
   void set_config(SchedulerConfig config, Monotonic now);
 
   // Of a message: when its next delayed recipient is due. None: nothing is delayed.

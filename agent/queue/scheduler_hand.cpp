@@ -18,9 +18,12 @@ bool Scheduler::Impl::selects(const Selector& what, const Mail& mail) const {
 bool Scheduler::Impl::selects(const Selector& what, const Share& share) {
   if (!share.domain) return false; // it is done
   if (what.kind != Selector::Kind::site) return true;
-  const DomainQueue& domain = domains[share.domain];
-  return what.text == domain.name ||
-         (domain.lane != nullptr && means_site(what.text, domain.lane->site->name, *domain.route));
+  return means(what.text, domains[share.domain]);
+}
+
+bool Scheduler::Impl::means(std::string_view site, const DomainQueue& domain) {
+  return site == domain.name ||
+         (domain.lane != nullptr && means_site(site, domain.lane->site->name, *domain.route));
 }
 
 // ---- Going through it
@@ -134,6 +137,14 @@ void Scheduler::Impl::set_hold(const Selector& what, bool on, Monotonic now) {
 
 void Scheduler::cancel(const Selector& what, Monotonic now) {
   impl_->start(Impl::Sweep::Kind::cancel, what, now);
+}
+
+std::vector<std::string> Scheduler::domains_of(std::string_view site) const {
+  std::vector<std::string> names;
+  impl_->domains.each([&](const DomainQueue& domain) {
+    if (domain.shares > 0 && Impl::means(site, domain)) names.emplace_back(domain.name);
+  });
+  return names;
 }
 
 void Scheduler::forget(std::uint64_t message) {

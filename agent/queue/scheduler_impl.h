@@ -144,6 +144,7 @@ struct Scheduler::Impl {
   void set_hold(const Selector& what, bool on, Monotonic now);
   [[nodiscard]] bool selects(const Selector& what, const Mail& mail) const;
   [[nodiscard]] bool selects(const Selector& what, const Share& share);
+  [[nodiscard]] static bool means(std::string_view site, const DomainQueue& domain);
   void sweep(Monotonic now);
   bool sweep_share(const Sweep& sweep, Ref<Share> share, Monotonic now);
   bool take_out(Ref<Share> share, Ring<Job>& into, Monotonic now);

@@ -21,6 +21,25 @@ struct SenderRule {
   bool operator==(const SenderRule&) const = default;
 };
 
+// Envelope senders that are meant by one text.
+class SenderPattern {
+ public:
+  // Or what is wrong with it.
+  [[nodiscard]] static std::expected<SenderPattern, std::string> parse(std::string_view text);
+  // The sender, "" being the null one, and its domain as domain_of() has it.
+  [[nodiscard]] bool matches(std::string_view sender, std::string_view domain) const;
+
+  // The domain of an envelope sender in the form that patterns match, "" if it has none.
+  [[nodiscard]] static std::string domain_of(std::string_view sender);
+
+ private:
+  struct Mailbox {
+    std::string local, domain; // both empty: the null sender
+  };
+
+  std::variant<Mailbox, DomainPattern> what_;
+};
+
 // "": it can be in `match`; else what is wrong with it.
 [[nodiscard]] std::string judge_sender_pattern(std::string_view text);
 
@@ -31,20 +50,10 @@ class SenderRules {
 
   // By the envelope sender, "" for the null one. 1 if nothing is said.
   [[nodiscard]] std::uint32_t weight(std::string_view sender) const;
-  // The domain of an envelope sender in the form that rules match, "" if it has none.
-  [[nodiscard]] static std::string domain_of(std::string_view sender);
 
  private:
-  struct Mailbox {
-    std::string local, domain; // both empty: the null sender
-  };
-
-  using Pattern = std::variant<DomainPattern, Mailbox>;
-  static std::expected<Pattern, std::string> parse(std::string_view text);
-  friend std::string judge_sender_pattern(std::string_view text);
-
   struct Entry {
-    std::vector<Pattern> patterns;
+    std::vector<SenderPattern> patterns;
     std::uint32_t weight;
   };
 

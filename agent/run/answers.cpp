@@ -37,6 +37,7 @@ json Engine::describe_agent() {
        {{"ready", all.ready},
         {"delayed", all.delayed},
         {"resolving", all.resolving},
+        {"held", all.held},
         {"in_attempt", all.in_attempt}}},
       {"questions_in_flight", questions},
       {"spool", known_health_ == spool::LedgerHealth::State::good ? "good" : ledger_.health().text},
@@ -46,37 +47,25 @@ json Engine::describe_agent() {
   return agent;
 }
 
-spool::Message* Engine::find(const std::string& id) {
+spool::Message* Engine::find(const std::string& id) const {
   const auto number = ids_.number(id);
   const auto* const found = number ? messages_.find(*number) : nullptr;
   return found == nullptr ? nullptr : found->get();
 }
 
 void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
-  const auto unknown = [&] { reply->finish(Response::failure("no message " + request.id + " is waiting")); };
   switch (request.command) {
   case Request::Command::ping: return reply->finish(Response::success({{"agent", describe_agent()}}));
   case Request::Command::drain: flush(); return reply->finish(Response::success());
-  case Request::Command::flush: {
-    if (!request.id.empty()) {
-      const auto* message = find(request.id);
-      if (message == nullptr) return unknown();
-      tell_all([number = message->number()](Worker& worker) {
-        worker.flush({Selector::Kind::message, number, {}});
-      });
-    } else if (!request.domain.empty()) {
-      const auto domain = resolver::canonical_domain(request.domain);
-      if (!domain) return reply->finish(Response::failure(domain.error()));
-      tell_all([domain = *domain](Worker& worker) { worker.flush({Selector::Kind::site, 0, domain}); });
-    } else {
-      flush();
-    }
-    return reply->finish(Response::success());
-  }
+  case Request::Command::flush:
+  case Request::Command::hold:
+  case Request::Command::release:
+  case Request::Command::cancel: return take_order(request, std::move(reply));
   case Request::Command::queue: return describe_queue(std::move(reply));
   case Request::Command::show: {
     const auto* message = find(request.id);
-    if (message == nullptr) return unknown();
+    if (message == nullptr)
+      return reply->finish(Response::failure("no message " + request.id + " is waiting"));
     return foresee({message->number()}, [this, id = request.id, reply] {
       if (const auto* still = find(id)) return show(*still, reply);
       reply->finish(Response::failure("message " + id + " is done"));
@@ -96,12 +85,13 @@ void Engine::describe_queue(std::shared_ptr<Reply> reply) {
         numbers.reserve(messages_.size());
         messages_.for_each([&](std::uint64_t number, const auto&) { numbers.push_back(number); });
         answers_.emplace_back(
-            reply, describe_agent(), std::move(numbers), std::move(sites),
+            reply, describe_agent(), order_file_.orders().list_holds(), std::move(numbers), std::move(sites),
             QueueAnswer::Sources{[this](std::uint64_t number) -> const spool::Message* {
                                    const auto* const found = messages_.find(number);
                                    return found == nullptr ? nullptr : found->get();
                                  },
-                                 [this](std::optional<Monotonic> at) { return date_of(at); }});
+                                 [this](std::optional<Monotonic> at) { return date_of(at); },
+                                 order_file_.orders()});
       });
 }
 
@@ -140,11 +130,12 @@ void Engine::dump_state() {
         std::string messages, sites;
         std::size_t named = 0;
         messages_.visit(0, [&](std::uint64_t, const auto& message) {
-          append_message(messages, *message);
+          append_message(messages, *message, order_file_.orders());
           return ++named < most_dumped;
         });
         for (const auto& part : parts)
-          for (const auto& site : part) append_site(sites, site, date_of(site.next_attempt));
+          for (const auto& site : part)
+            append_site(sites, site, date_of(site.next_attempt), order_file_.orders());
         // Asked for: written whatever the level.
         say(seams_.log, Level::warning, "state",
             fmt::format(R"({{"agent":{},"messages":[{}],"sites":[{}]}})", describe_agent().dump(), messages,

@@ -54,6 +54,7 @@ Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settin
       admin_([this](const Request& request, std::shared_ptr<Reply> reply) {
         answer(request, std::move(reply));
       }),
+      order_file_(disk, seams.pool, ledger_),
       ledger_alarm_(timers_, [] {}),
       foresight_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
@@ -75,13 +76,17 @@ Engine::~Engine() = default;
 
 spool::Result<void> Engine::recover() {
   const Now now = seams_.clock.now();
+  if (auto read = order_file_.recover(); !read) return read; // else mail might go out that is held
   auto recovered = ledger_.recover(now.wall);
   if (!recovered) return std::unexpected(recovered.error());
   for (const auto& warning : recovered->warnings) say(seams_.log, Level::warning, "recovery", warning);
   if (!recovered->messages.empty() && seams_.log.wants(Level::info)) {
     LogLine(seams_.log, "recovered").add("messages", recovered->messages.size()).write(Level::info);
   }
+  restore_holds();
   for (auto& message : recovered->messages) {
+    newest_ = std::max(newest_, message->number());
+    fail_cancelled(*message, now);
     if (message->final()) { // told of already or about to be; only its closing is left
       const std::uint64_t number = message->number();
       messages_.insert(number, std::move(message));
@@ -89,6 +94,7 @@ spool::Result<void> Engine::recover() {
     }
     adopt(std::move(message), now);
   }
+  forget_done_orders();
   return {};
 }
 
@@ -122,6 +128,7 @@ void Engine::claimed(spool::Claimed claimed, WireContent content, SortedRecipien
   const Wall expires = facts.arrival_date + config().retry.expire;
   auto owned = std::make_unique<spool::Message>(std::move(claimed.packed), expires);
   spool::Message& message = *owned;
+  newest_ = std::max(newest_, message.number());
   messages_.insert(facts.number, std::move(owned));
   ledger_.begin(message, now);
   if (seams_.log.wants(Level::info)) {
@@ -231,13 +238,14 @@ std::optional<Monotonic> Engine::turn() {
     next = crew_->turn();
   }
   run_answers();
+  run_orders();
   admin_.turn();
   foresight_alarm_.set(foresee_statuses(now));
   run_ledger(now);
   let_go();
   watch_end();
   ledger_alarm_.set(ledger_.deadline());
-  if (!answers_.empty() || intake_.has_answers()) return now.mono;
+  if (!answers_.empty() || !orders_.empty() || intake_.has_answers()) return now.mono;
   const auto own = timers_.deadline();
   return next && own ? std::min(next, own) : next ? next : own;
 }
@@ -310,6 +318,7 @@ void Engine::condemned(std::uint64_t number, ContentProblem problem) {
 void Engine::handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) {
   if (owners_.size() >= most_owners) owners_.clear(); // they are found out again
   owners_.insert_or_assign(domain, to);
+  std::erase_if(mail, [&](const Consignment& one) { return fail_if_cancelled(domain, one); });
   auto held = std::make_shared<std::vector<Consignment>>(std::move(mail));
   tell(to, [domain, held](Worker& worker) { worker.adopt(domain, std::move(*held)); });
 }
@@ -343,6 +352,7 @@ Scheduler::Load Engine::load() const {
     load.ready += report.load.ready;
     load.delayed += report.load.delayed;
     load.resolving += report.load.resolving;
+    load.held += report.load.held;
     load.in_attempt += report.load.in_attempt;
   }
   return load;
@@ -361,10 +371,13 @@ void Engine::run_ledger(Now now) {
 
 void Engine::let_go() {
   for (std::string& notice : ledger_.take_dropped()) intake_.hint(std::move(notice));
+  bool ordered = false;
   for (const std::uint64_t number : ledger_.take_closed()) {
     messages_.erase(number);
     condemned_.erase(number);
+    ordered |= order_file_.orders().forget(number);
   }
+  if (ordered) order_file_.save();
 }
 
 // A full or read-only spool takes no mail and lets no dot out; it goes on by itself.
@@ -455,7 +468,7 @@ bool Engine::failed() const { return ledger_.health().state == LedgerHealth::Sta
 bool Engine::over() const {
   if (!stopping_) return false;
   if (at_once_) return true;
-  return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle();
+  return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle() && order_file_.idle();
 }
 
 void Engine::dropped(std::string name) {
@@ -484,7 +497,7 @@ void Engine::reload(const Config& config) {
 Engine::Progress Engine::progress() const {
   Progress progress = progress_;
   const auto all = load();
-  progress.left = all.ready + all.delayed + all.resolving + all.in_attempt;
+  progress.left = all.ready + all.delayed + all.resolving + all.held + all.in_attempt;
   return progress;
 }
 

@@ -18,7 +18,9 @@
 #include "agent/run/crew.h"
 #include "agent/run/intake.h"
 #include "agent/run/lmtp_intake.h"
+#include "agent/run/order_file.h"
 #include "agent/run/queue_answer.h"
+#include "agent/run/tally.h"
 #include "agent/run/timers.h"
 #include "agent/run/worker.h"
 #include "agent/seams.h"
@@ -128,6 +130,27 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void foresee(std::vector<std::uint64_t> numbers, std::function<void()> then);
   void set_forecast(spool::Message& message, Outlook outlook) const;
 
+  // orders.cpp
+  struct Order { // by hand
+    Request request;
+    Selector what;
+    std::vector<std::string> domains; // that a Site's selector means
+    std::shared_ptr<Reply> reply;
+    std::optional<Tally> tally;
+  };
+
+  [[nodiscard]] std::expected<Selector, std::string> selector_of(const Request& request) const;
+  void take_order(const Request& request, std::shared_ptr<Reply> reply);
+  void count(Order order);
+  void run_orders();
+  void carry_out(const Order& order);
+  void release(const Selector& what, std::shared_ptr<Reply> reply);
+  void keep_orders(std::shared_ptr<Reply> reply, nlohmann::json body);
+  void restore_holds();
+  void fail_cancelled(spool::Message& message, Now now);
+  [[nodiscard]] bool fail_if_cancelled(const std::string& domain, const Consignment& handed_over);
+  void forget_done_orders();
+
   // answers.cpp
   void answer(const Request& request, std::shared_ptr<Reply> reply);
   void show(const spool::Message& message, std::shared_ptr<Reply> reply);
@@ -135,7 +158,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void run_answers();
   [[nodiscard]] nlohmann::json describe_agent();
   [[nodiscard]] nlohmann::json date_of(std::optional<Monotonic> at) const;
-  [[nodiscard]] spool::Message* find(const std::string& id);
+  [[nodiscard]] spool::Message* find(const std::string& id) const;
   // Asks every worker; `then` gets the answers in their order.
   template <class Answer>
   void ask_all(std::function<Answer(Worker&)> question, std::function<void(std::vector<Answer>)> then);
@@ -152,7 +175,10 @@ class Engine final : private Intake::Sink, private Worker::Office {
   LmtpIntake lmtp_;
   Admin admin_;
   spool::NumberTable<std::unique_ptr<spool::Message>> messages_;
-  std::unordered_set<std::uint64_t> condemned_;                                 // of them
+  std::unordered_set<std::uint64_t> condemned_; // of them
+  std::uint64_t newest_ = 0;                    // number there ever was
+  OrderFile order_file_;
+  std::list<Order> orders_; // whose mail is being counted
 
   struct Standing { // of a worker
     std::uint64_t told = 0;

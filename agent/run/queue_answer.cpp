@@ -20,13 +20,14 @@ std::string date_text(Wall wall) {
 }
 
 QueueAnswer::QueueAnswer(std::shared_ptr<Reply> reply, const nlohmann::json& agent,
-                         std::vector<std::uint64_t> messages, std::vector<Scheduler::SiteView> sites,
-                         Sources sources)
+                         const nlohmann::json& holds, std::vector<std::uint64_t> messages,
+                         std::vector<Scheduler::SiteView> sites, Sources sources)
     : reply_(std::move(reply)),
       messages_(std::move(messages)),
       sites_(std::move(sites)),
       sources_(std::move(sources)) {
-  reply_->send(R"({"ok":true,"body":{"agent":)" + line_of(agent) + R"(,"messages":[)");
+  reply_->send(R"({"ok":true,"body":{"agent":)" + line_of(agent) + R"(,"holds":)" + line_of(holds) +
+               R"(,"messages":[)");
 }
 
 bool QueueAnswer::turn() {
@@ -41,7 +42,8 @@ bool QueueAnswer::turn() {
   };
   if (!sites_begun_) {
     for (; next_message_ < messages_.size() && left > 0; ++next_message_, --left)
-      if (const auto* known = sources_.message(messages_[next_message_])) append_message(list, *known);
+      if (const auto* known = sources_.message(messages_[next_message_]))
+        append_message(list, *known, sources_.orders);
     send_list();
     if (next_message_ < messages_.size()) return true;
     reply_->send(R"(],"sites":[)");
@@ -49,14 +51,14 @@ bool QueueAnswer::turn() {
     list_begun_ = false;
   }
   for (; next_site_ < sites_.size() && left > 0; ++next_site_, --left)
-    append_site(list, sites_[next_site_], sources_.date(sites_[next_site_].next_attempt));
+    append_site(list, sites_[next_site_], sources_.date(sites_[next_site_].next_attempt), sources_.orders);
   send_list();
   if (next_site_ < sites_.size()) return true;
   reply_->finish("]}}\n");
   return false;
 }
 
-void append_message(std::string& out, const spool::Message& message) {
+void append_message(std::string& out, const spool::Message& message, const StandingOrders& orders) {
   if (!out.empty()) out += ',';
   const auto facts = message.facts();
   const auto counts = message.counts();
@@ -66,10 +68,12 @@ void append_message(std::string& out, const spool::Message& message) {
   json.key("counts").begin('{').key("total").number(counts.total).key("relayed").number(counts.relayed);
   json.key("delivered").number(counts.delivered).key("failed").number(counts.failed);
   json.key("delayed").number(counts.delayed).key("queued").number(counts.queued).end('}');
-  json.key("next_attempt_date").date(message.next_attempt_date()).end('}');
+  json.key("next_attempt_date").date(message.next_attempt_date());
+  json.key("held").boolean(orders.holds_message(facts->number, facts->envelope.sender())).end('}');
 }
 
-void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date) {
+void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date,
+                 const StandingOrders& orders) {
   if (!out.empty()) out += ',';
   out +=
       line_of({{"site", site.site},
@@ -77,6 +81,7 @@ void append_site(std::string& out, const Scheduler::SiteView& site, const nlohma
                {"recipients", site.recipients},
                {"sessions", site.sessions},
                {"window", site.window},
+               {"held", orders.holds_site(site.site, site.hosts)},
                {"next_attempt_date", next_attempt_date},
                {"last_reply", site.last_reply.empty() ? nlohmann::json() : nlohmann::json(site.last_reply)}});
 }

@@ -5,6 +5,7 @@
 
 #include "agent/queue/scheduler.h"
 #include "agent/run/admin.h"
+#include "agent/run/standing_orders.h"
 #include "spool/message.h"
 
 #include <nlohmann/json.hpp>
@@ -23,10 +24,11 @@ class QueueAnswer {
   struct Sources {
     std::function<const spool::Message*(std::uint64_t)> message; // null: it left
     std::function<nlohmann::json(std::optional<Monotonic>)> date;
+    const StandingOrders& orders;
   };
 
-  QueueAnswer(std::shared_ptr<Reply> reply, const nlohmann::json& agent, std::vector<std::uint64_t> messages,
-              std::vector<Scheduler::SiteView> sites, Sources sources);
+  QueueAnswer(std::shared_ptr<Reply> reply, const nlohmann::json& agent, const nlohmann::json& holds,
+              std::vector<std::uint64_t> messages, std::vector<Scheduler::SiteView> sites, Sources sources);
   // Some more of it; true: there is more to come.
   [[nodiscard]] bool turn();
 
@@ -44,8 +46,9 @@ class QueueAnswer {
 };
 
 // Append one more to a list, with the comma before it unless `out` is empty.
-void append_message(std::string& out, const spool::Message& message);
-void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date);
+void append_message(std::string& out, const spool::Message& message, const StandingOrders& orders);
+void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date,
+                 const StandingOrders& orders);
 
 // A date as every answer has it.
 [[nodiscard]] std::string date_text(Wall wall);

@@ -1,10 +1,18 @@
 #include "agent/run/settlement.h"
 
+#include "spool/bounce/bounce_class.h"
 #include "spool/bounce/requested_delay.h"
 
 #include <algorithm>
 
 namespace bulkmail::agent {
+
+spool::Outcome cancelled_outcome(Wall now) {
+  auto outcome = transport::local_outcome(spool::Action::failed, spool::Source::local, "5.7.0",
+                                          std::string(spool::cancelled_text) + " by hand", now);
+  outcome.attempted = false;
+  return outcome;
+}
 
 milliseconds Settler::delay(const spool::Outcome& outcome, std::uint32_t attempts) const {
   const milliseconds scheduled = schedule_.delay(attempts, *dice_);

@@ -24,6 +24,10 @@ struct Settlement {
   std::vector<Disposition> dispositions; // in Work's order
 };
 
+// Of a recipient that somebody took out of the queue. 5.7.0: a policy forbids it, and no more is said (RFC 3463 §3.8);
+// nothing is wrong with the address, as classes 1 and 2 would tell its sender.
+[[nodiscard]] spool::Outcome cancelled_outcome(Wall now);
+
 class Settler {
  public:
   Settler(RetrySchedule schedule, bool retry_indeterminate, Dice& dice)

@@ -126,6 +126,12 @@ std::vector<Outlook> Worker::outlooks(std::span<const std::uint64_t> messages) c
 
 void Worker::flush(const Selector& what) { scheduler_.flush(what, seams_.clock.now().mono); }
 
+void Worker::hold(const Selector& what) { scheduler_.hold(what, seams_.clock.now().mono); }
+
+void Worker::release(const Selector& what) { scheduler_.release(what, seams_.clock.now().mono); }
+
+void Worker::cancel(const Selector& what) { scheduler_.cancel(what, seams_.clock.now().mono); }
+
 void Worker::spool_is_good(bool good) {
   spool_is_good_ = good;
   scheduler_.pause(!good);
@@ -211,9 +217,7 @@ void Worker::perform(Work work, Now now) {
     return;
   }
   case Work::Kind::cancelled: {
-    auto outcome = transport::local_outcome(Action::failed, Source::local, "5.7.0", "cancelled", now.wall);
-    outcome.attempted = false;
-    settle_all(work, outcome, now);
+    settle_all(work, cancelled_outcome(now.wall), now);
     return;
   }
   case Work::Kind::expired: {

@@ -84,6 +84,9 @@ class Worker final : private Courier::Desk {
   void adopt(const std::string& domain, std::vector<Consignment> mail); // from another worker, to keep
   void abandon(std::uint64_t message);                                  // no dot of it goes out any more
   void flush(const Selector& what);
+  void hold(const Selector& what);
+  void release(const Selector& what);
+  void cancel(const Selector& what);
   void spool_is_good(bool good); // else outcomes could not be kept: no new work, no dot
   void reload(const Config& config);
   void stop(); // begin nothing, finish what is in flight
@@ -93,6 +96,11 @@ class Worker final : private Courier::Desk {
 
   // What is to be expected of its part of each of these messages.
   [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
+
+  // Those that a Site's selector means at the moment, canonical.
+  [[nodiscard]] std::vector<std::string> domains_of(const std::string& site) const {
+    return scheduler_.domains_of(site);
+  }
 
   [[nodiscard]] Office& office() { return office_; }
 

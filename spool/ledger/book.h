@@ -13,6 +13,7 @@
 #include "spool/number_table.h"
 #include "spool/recovery.h"
 
+#include <algorithm>
 #include <deque>
 #include <unordered_map>
 #include <utility>
@@ -42,6 +43,12 @@ class Ledger::Book {
 
   [[nodiscard]] bool idle() const;
   void hurry();
+  std::uint64_t commit_now();
+
+  // After a start, messages that the journal doesn't know get their `begin` some commits later.
+  [[nodiscard]] bool is_durable(std::uint64_t commit) const {
+    return unstated_ == 0 && committed_ >= std::max(commit, restated_);
+  }
 
   [[nodiscard]] const LedgerHealth& health() const { return health_; }
 
@@ -154,6 +161,7 @@ class Ledger::Book {
 
   // What the last run knew is written anew, some with each commit; then its segments may go.
   std::size_t unstated_ = 0;
+  std::uint64_t restated_ = 0; // the last batch with the state of one of them
   std::uint64_t restate_from_ = 0;
   std::size_t recovered_pins_ = 0; // messages that are unstored, and the first batch
   bool keep_recovered_ = false;    // a file could not be read: its outcomes are only there

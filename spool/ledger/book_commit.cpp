@@ -23,6 +23,12 @@ void Ledger::Book::commit_by(Monotonic when) {
   if (!commit_due_ || when < *commit_due_) commit_due_ = when;
 }
 
+std::uint64_t Ledger::Book::commit_now() {
+  if (pending().empty()) return pending().number - 1;
+  commit_by(at_once);
+  return pending().number;
+}
+
 // Of a message that the journal doesn't know, nothing else may stand in it before its `begin`.
 void Ledger::Book::ensure_begun(Entry& entry) {
   if (entry.unknown) restate(entry.message->number(), entry);
@@ -33,7 +39,10 @@ void Ledger::Book::restate(std::uint64_t number, Entry& entry) {
   notices_.append_records(number, pending().records);
   touch(entry);
   pending().carried.push_back(number);
-  if (entry.unstated) --unstated_;
+  if (entry.unstated) {
+    --unstated_;
+    restated_ = pending().number;
+  }
   entry.unstated = entry.unknown = false;
 }
 

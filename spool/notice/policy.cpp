@@ -1,5 +1,7 @@
 #include "spool/notice/policy.h"
 
+#include "spool/bounce/bounce_class.h"
+
 namespace bulkmail::spool {
 
 std::string_view to_string(NoticeKind kind) {
@@ -22,6 +24,7 @@ std::optional<NoticeKind> notice_for(const MessageFacts& facts, const Notify& no
   if (!may_be_told(facts.envelope, outcome.action, dsn) || notify.never) return std::nullopt;
   switch (outcome.action) {
   case Action::failed: {
+    if (bounce_class(outcome) == BounceClass::cancelled) return std::nullopt; // whoever did it knows
     const bool by_default = facts.envelope.notices || dsn == LedgerConfig::Dsn::on;
     if (notify.given ? notify.failure : by_default) return NoticeKind::failure;
     return std::nullopt;

@@ -9,11 +9,21 @@ using namespace bulkmail::agent;
 using nlohmann::json;
 
 TEST_CASE("every request reads as it was written") {
-  for (const auto& request :
-       {Request{Request::Command::ping, {}, {}}, Request{Request::Command::flush, {}, {}},
-        Request{Request::Command::flush, "d1.example", {}}, Request{Request::Command::flush, {}, "news-1"},
-        Request{Request::Command::drain, {}, {}}, Request{Request::Command::queue, {}, {}},
-        Request{Request::Command::show, {}, "news-1"}}) {
+  using enum Request::Command;
+  for (const auto& request : std::initializer_list<Request>{
+           {.command = ping},
+           {.command = flush},
+           {.command = flush, .domain = "d1.example"},
+           {.command = flush, .id = "news-1"},
+           {.command = flush, .sender = "<>"},
+           {.command = hold, .all = true},
+           {.command = hold, .site = "10 mx.example"},
+           {.command = release, .sender = "*.example.org"},
+           {.command = cancel, .id = "news-1"},
+           {.command = drain},
+           {.command = queue},
+           {.command = show, .id = "news-1"},
+       }) {
     const auto line = request.serialise();
     CHECK(line.find('\n') == line.size() - 1);
     const auto read = Request::parse(line);
@@ -23,9 +33,27 @@ TEST_CASE("every request reads as it was written") {
 }
 
 TEST_CASE("a line that is no request is answered with what is wrong") {
-  for (const std::string_view line : {"", "ping", "[]", "{}", "{\"command\":\"reboot\"}", "{\"command\":5}",
-                                      "{\"command\":\"show\"}", "{\"command\":\"flush\",\"domain\":5}",
-                                      "{\"command\":\"ping\"} x", "{\"command\":\"\xff\"}", "null"}) {
+  for (const std::string_view line : {"",
+                                      "ping",
+                                      "[]",
+                                      "{}",
+                                      "{\"command\":\"reboot\"}",
+                                      "{\"command\":5}",
+                                      "{\"command\":\"show\"}",
+                                      "{\"command\":\"flush\",\"domain\":5}",
+                                      "{\"command\":\"ping\"} x",
+                                      "{\"command\":\"\xff\"}",
+                                      "null",
+                                      R"({"command":"hold"})",
+                                      R"({"command":"release"})",
+                                      R"({"command":"cancel"})",
+                                      R"({"command":"hold","id":"a","sender":"b"})",
+                                      R"({"command":"cancel","id":"a","all":true})",
+                                      R"({"command":"flush","site":"a","domain":"b"})",
+                                      R"({"command":"hold","domain":"d1.example"})",
+                                      R"({"command":"hold","all":1})",
+                                      R"({"command":"cancel","all":false})",
+                                      R"({"command":"hold","sender":["a"]})"}) {
     INFO(line);
     const auto read = Request::parse(line);
     REQUIRE_FALSE(read);
@@ -65,6 +93,15 @@ TEST_CASE("lines come out of a stream however it is cut, and one without end is 
   CHECK_FALSE(lines.feed("0"));
 }
 
+TEST_CASE("an order's answer is a line that says how much it was about") {
+  using enum Request::Command;
+  CHECK(order_view({.command = hold}, {{"messages", 1}, {"recipients", 20}}) ==
+        "held: 1 message, 20 recipients\n");
+  CHECK(order_view({.command = cancel}, {{"messages", 2}, {"recipients", 1}}) ==
+        "cancelled: 2 messages, 1 recipient\n");
+  CHECK(order_view({.command = release}, {{"holds", 1}}) == "released: 1 hold\n");
+}
+
 TEST_CASE("the queue is shown as tables, and a reply's control characters never reach the terminal") {
   const json queue{{"agent", {{"pid", 42}, {"version", "1.0"}, {"uptime_s", 3725}, {"sessions", 3}}},
                    {"messages",
@@ -91,6 +128,21 @@ TEST_CASE("the queue is shown as tables, and a reply's control characters never 
         "\n"
         "HOSTS                          WAITING  SESSIONS  NEXT  LAST REPLY\n"
         "mx.d1.example, mx2.d1.example  3        1/5       -     451 4.7.1 \\x1B[31mred\n");
+}
+
+TEST_CASE("what is held by hand stands above the queue and beside what it holds") {
+  const json queue{
+      {"agent",
+       {{"pid", 42}, {"recipients", {{"ready", 2}, {"delayed", 0}, {"held", 1}, {"in_attempt", 4}}}}},
+      {"holds", {{{"all", true}}, {{"id", "news-1"}}, {{"sender", "<>"}}, {{"site", "mx.example"}}}},
+      {"messages", {{{"id", "news-1"}, {"held", true}, {"counts", {{"total", 3}, {"queued", 3}}}}}},
+      {"sites", {{{"hosts", {"mx.example"}}, {"held", true}, {"recipients", 3}}}}};
+  const auto view = queue_view(queue, Wall{});
+  CHECK_THAT(view, Catch::Contains("\n7 recipients in the queue: 4 being sent, 2 ready, 1 held\n"
+                                   "held by hand: all mail, news-1, from <>, to mx.example\n"));
+  CHECK_THAT(view, Catch::Contains("3 of 3 waiting, held\n"));
+  CHECK_THAT(view, Catch::Contains("mx.example  3        0/0       held  -\n"));
+  CHECK_NOTHROW(queue_view({{"agent", {{"recipients", 1}}}, {"holds", {1, {{"all", "x"}}}}}, Wall{}));
 }
 
 TEST_CASE("the oldest message stands first") {

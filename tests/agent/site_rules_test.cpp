@@ -162,8 +162,8 @@ TEST_CASE("A sender's weight is that of the first entry with its mailbox, its do
   CHECK(rules.weight("") == 9);
   CHECK(rules.weight("root") == 1);
   CHECK(SenderRules().weight("ann@example.org") == 1);
-  CHECK(SenderRules::domain_of("ann@Example.ORG") == "example.org");
-  CHECK(SenderRules::domain_of("").empty());
+  CHECK(SenderPattern::domain_of("ann@Example.ORG") == "example.org");
+  CHECK(SenderPattern::domain_of("").empty());
   for (const auto* wrong : {"", "@", "a@", "@b.example", "a@b..example", "*"}) {
     INFO(wrong);
     CHECK_FALSE(judge_sender_pattern(wrong).empty());

@@ -2,6 +2,7 @@
 
 #include "agent/run/engine.h"
 #include "spool/layout.h"
+#include "tests/simulation/hand.h"
 #include "tests/simulation/memory_disk.h"
 #include "tests/simulation/timeline.h"
 #include "tests/simulation/virtual_network.h"
@@ -19,6 +20,7 @@ using resolver::fake::SeededDice;
 
 constexpr auto drops_within = 3h;
 constexpr auto trouble_within = 48h; // after it nobody is killed any more
+constexpr auto orders_within = 24h;  // after it what is still held is released
 constexpr auto everything_over = 8 * 24h;
 // Between an end of data and its outcome's durability: replies and pool jobs take less than this here.
 constexpr auto duplicate_window = 3s;
@@ -94,6 +96,7 @@ class World {
     build_hosts();
     plan_drops();
     plan_trouble();
+    plan_orders();
     config_.hostname = "relay.example";
     config_.agent.workers = 1 + static_cast<std::uint32_t>(seed % 3);
     config_.smtp.connections = 40;
@@ -137,8 +140,11 @@ class World {
     domains_ = sites_ * 3;
     for (std::size_t i = 0; i < domains_; ++i) {
       const std::string domain = fmt::format("d{}.example", i);
-      network_.records.mx(domain, 10, fmt::format("mx{}.example", i % sites_));
-      if (dice_.below(3) == 0) network_.records.mx(domain, 20, fmt::format("mx{}.example", (i + 1) % sites_));
+      std::vector<std::string> hosts{fmt::format("mx{}.example", i % sites_)};
+      if (dice_.below(3) == 0) hosts.push_back(fmt::format("mx{}.example", (i + 1) % sites_));
+      std::uint16_t preference = 0;
+      for (const auto& host : hosts) network_.records.mx(domain, preference += 10, host);
+      hosts_[domain] = std::move(hosts);
     }
     network_.hosts[resolver::fake::ip("198.18.1.1")] = Character{}; // senders', who are told of failures
     network_.records.address("mail.senders.example", "198.18.1.1");
@@ -169,6 +175,54 @@ class World {
       timeline_.after(random_time(drops_within), [this] { cut_power(); });
     }
     if (dice_.below(3) == 0) plan_full_disk();
+  }
+
+  void plan_orders() {
+    for (std::uint64_t i = dice_.below(16); i > 0; --i) {
+      timeline_.after(random_time(i % 2 == 0 ? orders_within : drops_within), [this] {
+        if (engine_) order(*engine_);
+      });
+    }
+    timeline_.after(orders_within, [this] { release_all(); });
+  }
+
+  void order(agent::Engine& engine) {
+    const auto host = [&] { return fmt::format("mx{}.example", dice_.below(sites_)); };
+    const auto domain = [&] { return fmt::format("d{}.example", dice_.below(domains_)); };
+    Hand::What what;
+    switch (dice_.below(8)) {
+    case 0: break; // all
+    case 1:
+    case 2: what.site = host(); break;
+    case 3: what.site = domain(); break;
+    default: what.id = fmt::format("m{}", dice_.below(20));
+    }
+    switch (dice_.below(6)) {
+    case 0:
+    case 1:
+    case 2: return hand_.hold(engine, what);
+    case 3: return hand_.release(engine, what);
+    case 4: return hand_.flush(engine, what);
+    default: break;
+    }
+    // What a host's name means depends on the routes that are known at the moment: that can't be judged from here. And
+    // all mail would be the notices, too.
+    if (what.id.empty()) what.site = domain();
+    hand_.cancel(engine, what, told_of());
+  }
+
+  void release_all() {
+    if (hand_.all_released()) return;
+    if (engine_) hand_.release(*engine_, {});
+    timeline_.after(10min, [this] { release_all(); });
+  }
+
+  // The messages that the agent certainly knows.
+  std::set<std::string> told_of() const {
+    std::set<std::string> ids;
+    for (const auto& [id, recipients] : accepted_)
+      if (disk_->contents("status/" + id + ".json")) ids.insert(id);
+    return ids;
   }
 
   void plan_full_disk() {
@@ -321,7 +375,31 @@ class World {
     return entry.taken.size() <= 1 + excuses;
   }
 
+  bool is_banned(const Hand::Ban& ban, const std::string& id, const std::string& recipient) const {
+    if (ban.cancelled && !ban.among.contains(id)) return false;
+    if (!ban.what.id.empty()) return ban.what.id == id;
+    if (ban.what.site.empty()) return true;
+    const std::string domain = recipient.substr(recipient.find('@') + 1);
+    const auto hosts = hosts_.find(domain); // none: a notice to a sender
+    return domain == ban.what.site ||
+           (hosts != hosts_.end() && std::ranges::count(hosts->second, ban.what.site) > 0);
+  }
+
+  void check_bans() {
+    for (const auto& [key, entry] : network_.book.entries) {
+      for (const Hand::Ban& ban : hand_.bans()) {
+        if (!is_banned(ban, key.first, key.second)) continue;
+        for (const Monotonic taken : entry.taken)
+          if (taken >= ban.from && (!ban.to || taken <= *ban.to))
+            report_.problem = fmt::format("{} {} was sent {}", key.first, key.second,
+                                          ban.cancelled ? "after it was cancelled" : "while it was held");
+      }
+    }
+  }
+
   void check_end() {
+    check_bans();
+    report_.orders = hand_.obeyed();
     for (const auto& [id, recipients] : accepted_) {
       ++report_.messages;
       const auto status = final_status(id);
@@ -340,12 +418,13 @@ class World {
     }
   }
 
-  // Each failure was told of in one notice, and nothing else was; no notice came twice without an excuse.
+  // Each failure but those by hand was told of in one notice, and nothing else was; no notice came twice without an excuse.
   void check_told(const std::string& id, const nlohmann::json& status) {
     for (const auto& one : status.at("recipients")) {
       const std::string recipient =
           one.at("final_recipient").get<std::string>().substr(std::string("rfc822; ").size());
-      const bool due = one.at("action") == "failed" && asking_.contains(id);
+      const bool due =
+          one.at("action") == "failed" && one.at("bounce_class") != "cancelled" && asking_.contains(id);
       const auto found = network_.book.told.find({id, recipient});
       const std::size_t notices = found == network_.book.told.end() ? 0 : found->second.size();
       if (notices != (due ? 1U : 0U)) {
@@ -394,6 +473,8 @@ class World {
   std::set<std::string> asking_; // those of accepted_ whose senders are told of failures
   std::vector<Monotonic> deaths_;
   std::size_t sites_ = 0, domains_ = 0;
+  std::map<std::string, std::vector<std::string>> hosts_; // by domain
+  Hand hand_{timeline_};
   bool full_ = false;
   Monotonic full_from_ = Monotonic::max() - 1h, full_to_{};
 };

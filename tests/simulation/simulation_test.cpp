@@ -27,14 +27,15 @@ TEST_CASE("Days of mail with faults, kills and power cuts: nothing is lost, noth
     sum.duplicates += report.duplicates;
     sum.kills += report.kills;
     sum.power_cuts += report.power_cuts;
+    sum.orders += report.orders;
     sum.steps += report.steps;
   }
   fmt::print("{} seeds: {} messages, {} recipients, {} relayed, {} failed ({} told of by mail), {} excused "
              "duplicates, {} kills, "
              "{} of them "
-             "power cuts, {} steps\n",
+             "power cuts, {} orders by hand, {} steps\n",
              last - first + 1, sum.messages, sum.recipients, sum.relayed, sum.failed, sum.told,
-             sum.duplicates, sum.kills, sum.power_cuts, sum.steps);
+             sum.duplicates, sum.kills, sum.power_cuts, sum.orders, sum.steps);
 }
 
 TEST_CASE("A seed replays to the same byte") {

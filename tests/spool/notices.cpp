@@ -98,6 +98,18 @@ TEST_CASE("A direct drop is told of by its status alone, unless all are to be no
   CHECK(notices(silent.disk).empty());
 }
 
+TEST_CASE("What somebody cancelled is told of by its status alone") {
+  Spool spool(asked_drop(" XDSN", 2, " NOTIFY=FAILURE"));
+  Outcome cancelled = failed_for_good();
+  cancelled.source = Source::local;
+  cancelled.diagnostic_code = "x-bulkmail; cancelled by hand";
+  spool.rig.settle("a", {0}, cancelled);
+  spool.rig.settle("a", {1}, failed_for_good());
+  spool.rig.finish();
+  REQUIRE(notices(spool.disk).size() == 1);
+  CHECK(tells(spool.disk, notices(spool.disk).front(), "failed") == 1);
+}
+
 TEST_CASE("A notice is never about a notice") {
   Spool spool(asked_drop(" XDSN", 1), LedgerConfig::Dsn::on);
   spool.rig.settle_all("a", failed_for_good());

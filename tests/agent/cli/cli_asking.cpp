@@ -127,6 +127,49 @@ TEST_CASE("flush says what is to be flushed") {
   CHECK(agent.asked() == "{\"command\":\"flush\",\"id\":\"news-1\"}\n");
 }
 
+TEST_CASE("hold, release and cancel say which mail is meant, and print what was done") {
+  const Spool spool;
+  const StandIn agent(spool.path("spool"),
+                      Response::success({{"messages", 2}, {"recipients", 30}, {"holds", 1}}).serialise());
+  const auto held = spool.ask({"hold", "--sender", "<>"});
+  CHECK(held.exit == 0);
+  CHECK(held.output == "held: 2 messages, 30 recipients\n");
+  CHECK(agent.asked() == "{\"command\":\"hold\",\"sender\":\"<>\"}\n");
+  CHECK(spool.ask({"release", "--all"}).output == "released: 1 hold\n");
+  CHECK(agent.asked() == "{\"all\":true,\"command\":\"release\"}\n");
+  CHECK(spool.ask({"cancel", "--site", "mx.example", "--json"}).output ==
+        "{\"holds\":1,\"messages\":2,\"recipients\":30}\n");
+  CHECK(agent.asked() == "{\"command\":\"cancel\",\"site\":\"mx.example\"}\n");
+  const auto flushed = spool.ask({"flush", "--sender", "example.org"});
+  CHECK(flushed.exit == 0);
+  CHECK(flushed.output.empty());
+}
+
+TEST_CASE("an order that names no mail, or names it twice, is 64 and asks nobody") {
+  const Spool spool;
+  const StandIn agent(spool.path("spool"), Response::success().serialise());
+  for (const auto& words : std::vector<std::vector<std::string>>{{"hold"},
+                                                                 {"release"},
+                                                                 {"cancel"},
+                                                                 {"cancel", "news-1"},
+                                                                 {"hold", "--id", "a", "--all"},
+                                                                 {"flush", "--id", "a", "d1.example"},
+                                                                 {"flush", "--id", "a", "--site", "b"}}) {
+    CHECK(spool.ask(words).exit == 64);
+  }
+  CHECK(agent.asked().empty());
+}
+
+TEST_CASE("an order for what isn't there is 1, and without an agent 69") {
+  const Spool spool;
+  CHECK(spool.ask({"hold", "--all"}).exit == 69);
+  CHECK(spool.ask({"cancel", "--id", "news-1"}).exit == 69);
+  const StandIn agent(spool.path("spool"), Response::failure("no message news-1 is waiting").serialise());
+  const auto ran = spool.ask({"cancel", "--id", "news-1"});
+  CHECK(ran.exit == 1);
+  CHECK(ran.errors == "bulkmail: no message news-1 is waiting\n");
+}
+
 TEST_CASE("a queue of many megabytes is printed whole") {
   const Spool spool;
   auto messages = nlohmann::json::array();
