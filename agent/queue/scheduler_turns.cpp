@@ -98,7 +98,7 @@ bool Scheduler::Impl::sender_lets(Ref<Share> ref, const Site& site, Monotonic no
   std::string sender;
   if (config.sites.any_sender()) {
     const DomainQueue& domain = domains[share.domain];
-    sender = SenderRules::domain_of(backlog.mails[share.mail].facts.sender());
+    sender = SenderPattern::domain_of(backlog.mails[share.mail].facts.sender());
     rule = config.sites.sender(sender, domain.name, *domain.route);
   }
   if (rule == nullptr) {
