@@ -4,6 +4,7 @@
 
 #include "resolver/address.h"
 #include "resolver/dice.h"
+#include "resolver/site.h"
 
 #include <chrono>
 #include <cstdint>
@@ -35,11 +36,12 @@ struct RouteFailure {
 };
 
 struct Route {
-  std::string domain;          // canonical A-label form
-  std::vector<MailHost> hosts; // usable ones, by preference; never empty
-  std::string site;      // canonical printed identity of the MX set: "10 mx1.d1.example,20 mx2.d1.example"
-  bool implicit = false; // no MX: the domain's own address
-  Monotonic expires{};   // never used later than this
+  std::string domain;               // canonical A-label form
+  std::vector<MailHost> hosts;      // usable ones, by preference; never empty
+  SiteKey site_key;                 // of the whole MX set, also of the hosts that are not usable now
+  std::string site;                 // its name, for people
+  bool implicit = false;            // no MX: the domain's own address
+  Monotonic expires{};              // never used later than this
   std::vector<std::string> remarks; // worth a log line: "MX mx1.d1.example of d1.example is an alias"
 
   // The order in which one session tries the hosts: equals shuffled anew (RFC 5321 §5.1).

@@ -24,7 +24,7 @@ class Holds {
   void set(const Selector& what, bool held);
 
   [[nodiscard]] bool message(std::uint64_t number, std::string_view sender) const;
-  [[nodiscard]] bool domain(std::string_view canonical) const;
+  [[nodiscard]] bool domain(std::string_view canonical) const; // by that very name
   [[nodiscard]] bool site(std::string_view name, const resolver::Route& route) const;
 
   [[nodiscard]] bool any_site() const { return !sites_.empty(); }

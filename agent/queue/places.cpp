@@ -45,7 +45,7 @@ void Places::update(Site& site) {
   }
   if (!hungry || proven) {
     unqueue(site);
-  } else if (!site.linked()) {
+  } else if (!site.Link<>::linked()) {
     queue(site, false);
   }
 }
@@ -57,8 +57,8 @@ void Places::queue(Site& site, bool at_head) {
 }
 
 void Places::unqueue(Site& site) {
-  if (!site.linked()) return;
-  site.unlink();
+  if (!site.Link<>::linked()) return;
+  site.Link<>::unlink();
   --queued_;
 }
 
@@ -132,7 +132,7 @@ void Places::gone(Session& session) {
     --heir->promised;
     update(*heir);
     // It has waited its time already.
-    if (heir->linked()) {
+    if (heir->Link<>::linked()) {
       unqueue(*heir);
       queue(*heir, true);
     }

@@ -120,7 +120,8 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
     domain.lane = &s.sites.join(domain.route, now);
     if (left != nullptr) s.sites.leave(*left);
     domain.set_limits(s.config.sites.domain(name, *domain.route), now);
-    s.sites.hold(*domain.lane->site, s.holds.site(domain.lane->site->name, *domain.route));
+    s.apply_holds(*domain.lane->site);
+    s.apply_holds(domain);
     if (needed) domain.fresh_until = domain.turn_kept ? Monotonic::max() : now + freshness;
   } else {
     s.lose_route(domain);
@@ -248,6 +249,15 @@ void Scheduler::session_gone(SessionId id, Gone how, std::shared_ptr<const spool
   impl_->tell(now);
   Session* session = impl_->sites.find(id);
   if (session != nullptr) impl_->sites.gone(*session, how == Gone::refused, std::move(outcome), now);
+}
+
+void Scheduler::mixing_refused(SessionId id, Monotonic now) {
+  impl_->tell(now);
+  if (const Session* session = impl_->sites.find(id)) impl_->sites.mixing_refused(*session->lane->site, now);
+}
+
+resolver::SiteIdentity Scheduler::site_of(const resolver::Route& route) const {
+  return impl_->config.sites.identity(route);
 }
 
 Monotonic Scheduler::site_due(SessionId id, Monotonic now) {

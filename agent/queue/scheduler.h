@@ -43,6 +43,7 @@ struct SchedulerConfig {
   std::uint32_t connections = 1000;
   std::uint32_t connections_per_site = 20;
   std::uint32_t recipients_per_transaction = 100;
+  bool mixed_domains = false; // recipients of several domains in one transaction
   std::chrono::milliseconds idle{10'000};
   RetrySchedule schedule{{std::chrono::minutes{5}}}; // of Sites that cannot be reached
   SiteRules sites{};                                 // what limits Sites and recipient domains
@@ -67,6 +68,7 @@ struct Work {
   std::shared_ptr<const spool::MessageFacts> facts;
   Wall expires{};                                     // the message, as its upstream is told
   std::vector<std::uint32_t> recipients;              // indices into the envelope
+  bool mixed = false;                                 // recipients of several domains, over a session
   std::vector<std::uint16_t> attempts;                // beside recipients: how often each was tried before
   std::shared_ptr<const resolver::Route> route;       // open, reuse
   std::optional<resolver::RouteFailure> failure;      // unroutable
@@ -164,6 +166,11 @@ class Scheduler {
   // site_down with `outcome`, once each time that it is tried in vain; the times are the schedule's.
   void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome,
                     Monotonic now);
+
+  // To be said before its attempt is settled: its Site does not take several domains in one transaction.
+  void mixing_refused(SessionId session, Monotonic now);
+  // The Site that mail goes to over this route.
+  [[nodiscard]] resolver::SiteIdentity site_of(const resolver::Route& route) const;
 
   // To be asked before such a session's attempt is settled: when its Site is tried next. Those recipients that the
   // refusal was an answer for are delayed until then.

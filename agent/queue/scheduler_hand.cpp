@@ -107,9 +107,18 @@ void Scheduler::Impl::apply_holds(Mail& mail) {
   if (!holds.any_site()) return;
   for (Ref<Share> ref = mail.shares; ref; ref = backlog.shares[ref].next_of_mail) {
     if (!backlog.shares[ref].domain) continue;
-    DomainQueue& domain = domains[backlog.shares[ref].domain];
-    domain.held = holds.domain(domain.name);
+    apply_holds(domains[backlog.shares[ref].domain]);
   }
+}
+
+// A Site is held by its name or by that of a host. Where a group joins many hosts, one of them has some of its domains.
+void Scheduler::Impl::apply_holds(Site& site) {
+  sites.hold(site, site.group ? holds.domain(site.name) : holds.site(site.name, *site.route));
+}
+
+void Scheduler::Impl::apply_holds(DomainQueue& domain) const {
+  const bool by_host = domain.lane != nullptr && domain.lane->site->group;
+  domain.held = by_host ? holds.site(domain.name, *domain.route) : holds.domain(domain.name);
 }
 
 // ---- What callers say
@@ -128,9 +137,10 @@ void Scheduler::Impl::set_hold(const Selector& what, bool on, Monotonic now) {
   holds.set(what, on);
   if (what.kind != Selector::Kind::site) return start(Sweep::Kind::hold, what, now);
   tell(now);
-  sites.each([&](Site& site) { sites.hold(site, holds.site(site.name, *site.route)); });
+  sites.each([&](Site& site) { apply_holds(site); });
   domains.each([&](DomainQueue& domain) {
-    const bool was = std::exchange(domain.held, holds.domain(domain.name));
+    const bool was = domain.held;
+    apply_holds(domain);
     if (was != domain.held && domain.shares > 0) place(domain, now);
   });
 }
@@ -195,6 +205,12 @@ void Scheduler::set_config(SchedulerConfig config, Monotonic now) {
   s.sender_rates.replace_rules(now);
   s.domains.each([&](DomainQueue& domain) {
     if (domain.lane == nullptr) return;
+    // It may belong to another Site now; what is in the lane that it left follows as its turn comes.
+    Lane& left = *domain.lane;
+    domain.lane = &s.sites.join(domain.route, now);
+    s.sites.leave(left);
+    s.apply_holds(*domain.lane->site);
+    s.apply_holds(domain);
     domain.set_limits(s.config.sites.domain(domain.name, *domain.route), now);
     if (domain.shares > 0) s.place(domain, now);
   });

@@ -115,6 +115,8 @@ struct Scheduler::Impl {
   Ref<Attempt> begin(Work& work, Work::Kind kind, Ref<Mail> mail);
   void fill(Work& work, Attempt& attempt);
   void take_jobs(Ref<Share> share, std::uint32_t limit, Attempt& attempt, Monotonic now);
+  bool take_turn(Ref<Share> share, std::uint32_t limit, Attempt& attempt, Monotonic now);
+  [[nodiscard]] bool may_go_along(const Share& share, const Lane& lane, Monotonic now);
   [[nodiscard]] Work transact(Work::Kind kind, Lane& lane, Ref<Share> share, Session& session, Monotonic now);
   [[nodiscard]] Work close(Session& session, Site* for_other);
   [[nodiscard]] Work leaving(Work::Kind kind, Ring<Job>& jobs);
@@ -149,6 +151,8 @@ struct Scheduler::Impl {
   bool sweep_share(const Sweep& sweep, Ref<Share> share, Monotonic now);
   bool take_out(Ref<Share> share, Ring<Job>& into, Monotonic now);
   void apply_holds(Mail& mail);
+  void apply_holds(Site& site);
+  void apply_holds(DomainQueue& domain) const;
   void forget(Ref<Mail> mail);
 
   void tell(Monotonic now) { latest = std::max(latest, now); }

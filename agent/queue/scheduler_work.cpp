@@ -65,7 +65,31 @@ void Scheduler::Impl::take_jobs(Ref<Share> from, std::uint32_t limit, Attempt& a
   share.waiting -= taken;
 }
 
-// A transaction over a session, with as many recipients of the share as may go together.
+// What a share sends in a transaction; its parcel's other shares come next. False: that was all of the parcel.
+bool Scheduler::Impl::take_turn(Ref<Share> ref, std::uint32_t limit, Attempt& attempt, Monotonic now) {
+  const Share& share = backlog.shares[ref];
+  DomainQueue& domain = domains[share.domain];
+  const Ref<Parcel> at = share.parcel;
+  const bool last_share = share.links.next == ref;
+  const std::uint32_t before = attempt.count;
+  take_jobs(ref, limit, attempt, now);
+  if (share.parcel) backlog.parcels[at].shares.rotate(backlog.shares);
+  domain.fresh_until = {};
+  domain.meter.take(attempt.count - before, now);
+  if (std::exchange(domain.one_is_out, false)) place(domain, now);
+  return share.parcel || !last_share;
+}
+
+// Whether it can be in a transaction with its message's other shares of the lane: if its domain lacks nothing, and has no
+// turns of its own to keep.
+bool Scheduler::Impl::may_go_along(const Share& share, const Lane& lane, Monotonic now) {
+  const DomainQueue& domain = domains[share.domain];
+  return !share.sender_rate && !domain.held && domain.lane == &lane && domain.usable(now) &&
+         !domain.one_by_one(now);
+}
+
+// A transaction over a session, with as many recipients as may go together: of the share, and where domains may be mixed of
+// those behind it.
 Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Session& session, Monotonic now) {
   Work work;
   const Share& share = backlog.shares[ref];
@@ -83,18 +107,20 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
       alone ? 1
             : std::min({std::max(config.recipients_per_transaction, 1U), domain.meter.most(),
                         lane.site->meter.most(), sender_rates.most(sender_rate)});
-  const Ref<Parcel> at = share.parcel;
-  const bool last_share = share.links.next == ref;
-  take_jobs(ref, limit, attempt, now);
-  if (share.parcel) backlog.parcels[at].shares.rotate(backlog.shares);
-  if (share.parcel || !last_share) charge(at, attempt.count);
-  domain.fresh_until = {};
-  domain.meter.take(attempt.count, now);
-  attempt.domain = share.domain;
+  const bool mixes = !alone && may_go_along(share, lane, now) && sites.may_mix(*lane.site, now);
+  attempt.domain = share.domain; // the only one whose transactions are counted: such go alone
   ++domain.at_once;
+  const Ref<Parcel> at = share.parcel;
+  bool more = take_turn(ref, limit, attempt, now);
+  while (mixes && more && attempt.count < limit && spend()) {
+    const Ref<Share> next = backlog.parcels[at].shares.first(); // the one before had room for all of it
+    if (!may_go_along(backlog.shares[next], lane, now)) break;
+    more = take_turn(next, limit, attempt, now);
+    work.mixed = true;
+  }
+  if (more) charge(at, attempt.count);
   if (sender_rate) sender_rates.take(sender_rate, ref, attempt.count, now);
   sites.spend(*lane.site, attempt.count, now);
-  if (std::exchange(domain.one_is_out, false)) place(domain, now);
   fill(work, attempt);
   sites.refresh(lane);
   return work;
@@ -138,6 +164,7 @@ std::optional<Work> Scheduler::Impl::next(Monotonic now) {
   if (auto work = next_unroutable(now)) return work;
   if (auto work = next_site_down(now)) return work;
   if (auto work = next_reuse(now)) return work;
+  if (Session* session = sites.in_the_way()) return close(*session, nullptr);
   if (auto work = next_open(now)) return work;
   if (Session* session = sites.to_yield(now)) return close(*session, sites.places().next());
   if (Session* session = sites.to_give_up(now)) {
@@ -199,7 +226,7 @@ std::optional<Work> Scheduler::Impl::next_reuse(Monotonic now) {
       continue;
     }
     Session& session = lane->idle.back(); // the last used, so that those too many grow idle
-    if (sites.too_many(session)) return close(session, nullptr);
+    if (sites.too_many(session) || sites.must_make_way(session, now)) return close(session, nullptr);
     if (Site* other = sites.places().to_give_way_to(session, now)) return close(session, other);
     sites.start(session);
     return transact(Work::Kind::reuse, *lane, ref, session, now);

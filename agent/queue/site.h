@@ -8,7 +8,6 @@
 #include "agent/queue/window.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,10 +18,13 @@ namespace bulkmail::agent {
 
 struct Lane;
 struct Site;
-struct OfLane; // tags: a session is in its lane's list of idle ones, and in that of all idle ones
+struct
+    OfLane; // tags: a session is in its lane's list of idle ones, in its Site's, and in that of all idle ones
+struct OfSite;
 struct OfAll;
+struct OfCramped; // a Site is in that list beside any other
 
-struct Session : Link<OfLane>, Link<OfAll> {
+struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
   Session(SessionId number, Lane& of, Monotonic now) : id(number), lane(&of), opened(now) {}
 
   SessionId id;
@@ -38,16 +40,18 @@ struct Session : Link<OfLane>, Link<OfAll> {
   std::uint32_t patience_place = 0; // among those that open to Sites that have not answered yet
 };
 
-// Sessions may be shared only by mail that agrees in all of this. So far it is the Site alone that can
-// differ.
+// Sessions may be shared only by mail that agrees in all of this. The hosts are a part of it: those of one Site may be many
+// hosts that take each their own domains' mail, where a group joins them.
 struct LaneKey {
-  std::string site;
+  resolver::SiteKey site, hosts;
 
   bool operator==(const LaneKey&) const = default;
 };
 
 struct LaneKeyHash {
-  std::size_t operator()(const LaneKey& key) const { return std::hash<std::string>{}(key.site); }
+  std::size_t operator()(const LaneKey& key) const {
+    return static_cast<std::size_t>(key.site.low ^ key.hosts.high);
+  }
 };
 
 struct Lane : Link<> {
@@ -55,6 +59,7 @@ struct Lane : Link<> {
 
   Site* site;
   Ref<Lane> self;
+  std::shared_ptr<const resolver::Route> route; // the last one that led here
   const LaneKey* key = nullptr;
   Ring<Parcel> turns;          // messages with something to be sent, or to be told of an outage
   Ring<Parcel> told;           // while the Site is down: those that were told of it
@@ -66,23 +71,28 @@ struct Lane : Link<> {
   bool working = false;     // had something in `turns` when last looked at
 };
 
-struct Site : Link<> { // linked: it waits for a place and has not answered yet
+struct Site : Link<>, Link<OfCramped> { // linked: it waits for a place and has not answered yet
 
-  Site(std::string canonical, std::uint32_t limit, std::uint16_t first_step)
-      : name(std::move(canonical)),
+  Site(resolver::SiteIdentity identity, std::uint32_t limit, std::uint16_t first_step)
+      : key(identity.key),
+        name(std::move(identity.name)),
         window(limit),
         step(first_step) {}
 
-  std::string name;
+  resolver::SiteKey key;
+  std::string name;                             // for people: of its hosts, or its group's
   std::shared_ptr<const resolver::Route> route; // the last one that led here, for its hosts' names
   Window window;
   std::vector<Lane*> lanes;
-  List<Lane> wanting;         // lanes with work and no idle session
-  std::uint64_t waiting = 0;  // recipients in its lanes
-  std::uint32_t attempts = 0; // under way, site_down answers included
-  std::uint32_t working = 0;  // lanes with work
-  Throughput throughput;      // of recipients that got an answer
+  List<Lane> wanting;                  // lanes with work and no idle session
+  List<Session, OfSite> idle_sessions; // the longest idle first
+  std::uint64_t waiting = 0;           // recipients in its lanes
+  std::uint32_t attempts = 0;          // under way, site_down answers included
+  std::uint32_t working = 0;           // lanes with work
+  Throughput throughput;               // of recipients that got an answer
+  bool group = false;                  // its hosts are joined by an entry of the configuration
   bool held = false;
+  bool mixed_domains = false; // a transaction may have recipients of several domains
   Meter meter;
   bool resting = false;         // until the meter lets the next transaction go
   std::uint32_t rest_place = 0; // among those that rest

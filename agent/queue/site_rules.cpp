@@ -43,6 +43,12 @@ const SiteRule* SiteRules::site(const resolver::Route& route) const {
   return nullptr;
 }
 
+resolver::SiteIdentity SiteRules::identity(const resolver::Route& route) const {
+  const SiteRule* rule = site(route);
+  if (rule == nullptr || !rule->group) return {route.site_key, route.site};
+  return {resolver::SiteKey::of("group " + *rule->group), *rule->group};
+}
+
 const SiteRule* SiteRules::domain(std::string_view domain, const resolver::Route& route) const {
   for (const Entry& entry : entries_)
     if (entry.rule.sender.empty() && entry.names_domain(domain) && !entry.matches_any(route))

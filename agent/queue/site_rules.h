@@ -41,6 +41,8 @@ class SiteRules {
   // The limits of a Site: by any of its mail hosts' names and addresses. An entry with a group must match every host,
   // so that a domain with a spare host at a provider does not join the provider.
   [[nodiscard]] const SiteRule* site(const resolver::Route& route) const;
+  // The Site that its mail goes to: the group's if such an entry has one, else that of its own hosts.
+  [[nodiscard]] resolver::SiteIdentity identity(const resolver::Route& route) const;
   // The limits of a recipient domain's mail, beside those of the Site it goes to: an entry that names the domain, and
   // is not about the Site's hosts.
   [[nodiscard]] const SiteRule* domain(std::string_view domain, const resolver::Route& route) const;

@@ -11,11 +11,16 @@ namespace {
 // A session that ended before it could reach anyone had a local cause, such as no descriptor being left: the next one would
 // end likewise. Those that are open go on.
 constexpr std::chrono::seconds opening_rest{1};
+// As long has a session of a group's lane its place, while other lanes have none and the Site may have no more.
+constexpr std::chrono::seconds lane_turn{2};
+// A group may have a host a customer.
+constexpr std::size_t hosts_shown = 50;
 
 } // namespace
 
 Sites::Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice)
     : per_site_(config.connections_per_site),
+      mixed_domains_(config.mixed_domains),
       rules_(config.sites),
       idle_(config.idle),
       schedule_(config.schedule),
@@ -25,19 +30,29 @@ Sites::Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice)
 
 void Sites::set_config(const SchedulerConfig& config, Monotonic now) {
   per_site_ = config.connections_per_site;
+  mixed_domains_ = config.mixed_domains;
   idle_ = config.idle;
   schedule_ = config.schedule;
   places_.set_limit(config.connections);
   rules_ = config.sites;
-  for (auto& [name, site] : sites_) apply_rules(site, now);
+  for (auto& [key, site] : sites_) apply_rules(site, now);
 }
 
 void Sites::apply_rules(Site& site, Monotonic now) {
   const SiteRule* rule = rules_.site(*site.route);
   site.window.set_limit(rule != nullptr ? rule->connections.value_or(per_site_) : per_site_);
+  site.mixed_domains = rule != nullptr ? rule->mixed_domains.value_or(mixed_domains_) : mixed_domains_;
   site.meter.set(rule, now);
   rest(site, now);
 }
+
+bool Sites::may_mix(const Site& site, Monotonic now) {
+  if (!site.mixed_domains) return false;
+  refusing_mixed_.forget_old(now);
+  return !refusing_mixed_.has(site.key);
+}
+
+void Sites::mixing_refused(const Site& site, Monotonic now) { refusing_mixed_.add(site.key, now); }
 
 void Sites::spend(Site& site, std::uint32_t recipients, Monotonic now) {
   if (!site.meter.limits()) return;
@@ -58,14 +73,18 @@ void Sites::rest(Site& site, Monotonic now) {
 }
 
 Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic now) {
-  auto known = sites_.find(route->site);
+  auto identity = rules_.identity(*route);
+  const LaneKey key{identity.key, route->site_key};
+  const bool group = key.site != key.hosts;
+  auto known = sites_.find(key.site);
   if (known == sites_.end()) {
     // Steps of different Sites hardly ever have the same number: mail that moves was not told by its new one.
     const auto step = static_cast<std::uint16_t>(dice_.below(0xffff));
-    known = sites_.try_emplace(route->site, route->site, per_site_, step).first;
+    known = sites_.try_emplace(key.site, std::move(identity), per_site_, step).first;
   }
   Site& site = known->second;
-  const auto [at, new_lane] = lanes_by_key_.try_emplace(LaneKey{route->site});
+  site.group = group;
+  const auto [at, new_lane] = lanes_by_key_.try_emplace(key);
   if (new_lane) {
     at->second = lanes_.make(site);
     Lane& lane = lanes_[at->second];
@@ -75,7 +94,7 @@ Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic
   }
   Lane& lane = lanes_[at->second];
   const bool new_site = site.route == nullptr;
-  site.route = route;
+  site.route = lane.route = route;
   if (new_site) apply_rules(site, now);
   ++lane.domains;
   refresh(lane); // it may have been about to be forgotten
@@ -125,6 +144,22 @@ void Sites::refresh(Lane& lane) {
     lane.place = place;
   }
   places_.update(site);
+  look_for_room(site);
+}
+
+// Lanes of a group share the Site's window: one waits while sessions of others stand idle.
+void Sites::look_for_room(Site& site) {
+  const bool cramped = !site.wanting.empty() && !site.idle_sessions.empty() && !site.held && !site.down &&
+                       !site.resting && site.held_places() >= site.window.size();
+  auto& link = static_cast<Link<OfCramped>&>(site);
+  if (cramped == link.linked()) return;
+  cramped ? cramped_.push_back(site) : link.unlink();
+}
+
+void Sites::leave_idle(Session& session) {
+  session.Link<OfLane>::unlink();
+  session.Link<OfSite>::unlink();
+  session.Link<OfAll>::unlink();
 }
 
 void Sites::refresh(Site& site) {
@@ -140,7 +175,8 @@ void Sites::sweep() {
     lanes_.release(lane->self);
     if (!site.lanes.empty()) continue;
     places_.forget(site);
-    sites_.erase(sites_.find(site.name));
+    site.Link<OfCramped>::unlink();
+    sites_.erase(sites_.find(site.key));
   }
 }
 
@@ -159,6 +195,10 @@ Session& Sites::open(Lane& lane, Monotonic now) {
   Session& session = sessions_.try_emplace(id, id, lane, now).first->second;
   ++lane.sessions;
   ++lane.site->opening;
+  if (lane.place == &lane.site->wanting) { // its Site's other lanes have their turns
+    lane.unlink();
+    lane.place->push_back(lane);
+  }
   places_.opened(session, now);
   refresh(lane);
   return session;
@@ -178,8 +218,7 @@ void Sites::established(Session& session, Monotonic now) {
 
 void Sites::start(Session& session) {
   Site& site = *session.lane->site;
-  session.Link<OfLane>::unlink();
-  session.Link<OfAll>::unlink();
+  leave_idle(session);
   session.state = Session::State::busy;
   --site.idle;
   --idle_count_;
@@ -204,6 +243,7 @@ void Sites::free(Session& session, Monotonic now) {
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
+  site.idle_sessions.push_back(session);
   idle_sessions_.push_back(session);
   --site.busy;
   ++site.idle;
@@ -213,8 +253,7 @@ void Sites::free(Session& session, Monotonic now) {
 
 void Sites::close(Session& session, Site* for_other) {
   Site& site = *session.lane->site;
-  session.Link<OfLane>::unlink();
-  session.Link<OfAll>::unlink();
+  leave_idle(session);
   session.state = Session::State::closing;
   --site.idle;
   --idle_count_;
@@ -232,8 +271,7 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
   Site& site = *lane.site;
   const bool was_closing = session.state == Session::State::closing;
   if (!refused && session.state == Session::State::opening) no_opening_until_ = now + opening_rest;
-  session.Link<OfLane>::unlink();
-  session.Link<OfAll>::unlink();
+  leave_idle(session);
   switch (session.state) {
   case Session::State::opening: --site.opening; break;
   case Session::State::busy: --site.busy; break;
@@ -329,6 +367,16 @@ bool Sites::too_many(const Session& session) const {
   return site.held_places() > site.window.size() || places_.overfull(closing_count_);
 }
 
+Session* Sites::in_the_way() const {
+  return cramped_.empty() ? nullptr : &cramped_.front().idle_sessions.front();
+}
+
+bool Sites::must_make_way(const Session& session, Monotonic now) const {
+  const Site& site = *session.lane->site;
+  return !site.wanting.empty() && site.held_places() >= site.window.size() &&
+         now - session.opened >= lane_turn;
+}
+
 std::optional<Monotonic> Sites::wake_at() const {
   std::optional<Monotonic> at = no_opening_until_;
   const auto consider = [&](Monotonic other) { at = std::min(at.value_or(other), other); };
@@ -341,10 +389,16 @@ std::optional<Monotonic> Sites::wake_at() const {
 std::vector<Scheduler::SiteView> Sites::views() const {
   std::vector<Scheduler::SiteView> views;
   views.reserve(sites_.size());
-  for (const auto& [name, site] : sites_) {
+  for (const auto& [key, site] : sites_) {
     Scheduler::SiteView& view = views.emplace_back();
-    view.site = name;
-    for (const auto& host : site.route->hosts) view.hosts.push_back(host.name);
+    view.site = site.name;
+    for (const Lane* lane : site.lanes) {
+      for (const auto& host : lane->route->hosts) {
+        if (view.hosts.size() < hosts_shown && std::ranges::find(view.hosts, host.name) == view.hosts.end())
+          view.hosts.push_back(host.name);
+      }
+      if (view.hosts.size() == hosts_shown) break;
+    }
     view.recipients = site.waiting;
     view.sessions = site.sessions();
     view.window = site.window.size();

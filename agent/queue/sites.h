@@ -2,15 +2,14 @@
 // outage to pass.
 #pragma once
 
+#include "agent/queue/host_health.h"
 #include "agent/queue/places.h"
 #include "agent/queue/retry.h"
 #include "agent/queue/site.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -21,7 +20,7 @@ class Sites {
   Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice);
   void set_config(const SchedulerConfig& config, Monotonic now);
 
-  // A domain joins the lane that its route leads to, or leaves it.
+  // A domain joins the lane that its route leads to, as the rules are now, or leaves it.
   Lane& join(const std::shared_ptr<const resolver::Route>& route, Monotonic now);
   void leave(Lane& lane);
 
@@ -41,6 +40,10 @@ class Sites {
 
   // A transaction with so many recipients goes: the Site rests until its rates let the next one go.
   void spend(Site& site, std::uint32_t recipients, Monotonic now);
+
+  // Whether a transaction may have recipients of several domains. A Site that refused that once is not asked for a day.
+  [[nodiscard]] bool may_mix(const Site& site, Monotonic now);
+  void mixing_refused(const Site& site, Monotonic now);
 
   // Sessions.
   [[nodiscard]] Session* find(SessionId id);
@@ -64,7 +67,7 @@ class Sites {
 
   [[nodiscard]] bool anything_to_do(Monotonic now) const {
     return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield(now) != nullptr ||
-           to_give_up(now) != nullptr;
+           to_give_up(now) != nullptr || in_the_way() != nullptr;
   }
 
   [[nodiscard]] std::optional<Monotonic> no_opening_until() const { return no_opening_until_; }
@@ -78,6 +81,9 @@ class Sites {
   [[nodiscard]] Session* to_give_up(Monotonic now) const;
   [[nodiscard]] std::optional<Monotonic> give_up_at() const;
   [[nodiscard]] bool too_many(const Session& session) const;
+  // A session to close, as another lane of its Site needs it more: an idle one, and whether one that would go on is.
+  [[nodiscard]] Session* in_the_way() const;
+  [[nodiscard]] bool must_make_way(const Session& session, Monotonic now) const;
 
   [[nodiscard]] const Places& places() const { return places_; }
 
@@ -103,11 +109,13 @@ class Sites {
 
   template <class Visit>
   void each(Visit visit) {
-    for (auto& [name, site] : sites_) visit(site);
+    for (auto& [key, site] : sites_) visit(site);
   }
 
  private:
   void refresh(Site& site);
+  void look_for_room(Site& site);
+  static void leave_idle(Session& session);
 
   [[nodiscard]] std::uint64_t& total(const Site& site) {
     return site.held ? held_ : site.down ? put_off_ : ready_;
@@ -116,22 +124,27 @@ class Sites {
   void set_state(Site& site, bool held, bool down);
   void apply_rules(Site& site, Monotonic now);
   void rest(Site& site, Monotonic now);
+  static constexpr std::size_t most_refusing = 10'000; // remembered, of some hundred bytes each
+
   std::uint32_t per_site_;
+  bool mixed_domains_;
   SiteRules rules_;
   milliseconds idle_;
   RetrySchedule schedule_;
   Slab<Parcel>& parcels_;
   Dice& dice_;
   Places places_;
-  std::unordered_map<std::string, Site> sites_;
+  std::unordered_map<resolver::SiteKey, Site, resolver::SiteKeyHash> sites_;
   Slab<Lane, true> lanes_;
   std::unordered_map<LaneKey, Ref<Lane>, LaneKeyHash> lanes_by_key_;
   std::unordered_map<SessionId, Session> sessions_;
   SessionId last_session_ = 0;
   std::optional<Monotonic> no_opening_until_;
   List<Lane> servable_, down_, unused_;
+  List<Site, OfCramped> cramped_;      // with a lane that waits for a session, and idle sessions in the way
   List<Session, OfAll> idle_sessions_; // the longest idle first
   std::uint32_t idle_count_ = 0, closing_count_ = 0;
+  Memory<resolver::SiteKey> refusing_mixed_{std::chrono::hours{24}, most_refusing};
   std::uint64_t ready_ = 0, put_off_ = 0, held_ = 0; // recipients
   Heap<Site, Monotonic, &Site::hold_place> holds_;
   Heap<Site, Monotonic, &Site::rest_place> rests_;

@@ -2,6 +2,7 @@
 
 #include "spool/bounce/bounce_class.h"
 #include "spool/bounce/requested_delay.h"
+#include "transport/mixed_domains.h"
 
 #include <algorithm>
 
@@ -51,7 +52,10 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
 
   std::vector<Known> known; // beside settlement.groups; few, since peers answer in few ways
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].kind == transport::RecipientResult::Kind::again) {
+    // Nobody is judged by what is wrong with the transaction: those it is about go into others, of one domain each.
+    const bool unmix = work.mixed && transport::refuses_mixed_domains(results[i]);
+    settlement.mixing_refused |= unmix;
+    if (unmix || results[i].kind == transport::RecipientResult::Kind::again) {
       settlement.dispositions.push_back({Disposition::Kind::again, {}});
       continue;
     }

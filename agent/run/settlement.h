@@ -22,6 +22,7 @@ struct Settlement {
 
   std::vector<Group> groups;
   std::vector<Disposition> dispositions; // in Work's order
+  bool mixing_refused = false;           // the Site takes one domain a transaction
 };
 
 // Of a recipient that somebody took out of the queue. 5.7.0: a policy forbids it, and no more is said (RFC 3463 §3.8);

@@ -29,6 +29,7 @@ SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t wor
   return {.connections = part(all, worker, settings.workers),
           .connections_per_site = smtp.connections_per_site,
           .recipients_per_transaction = smtp.recipients_per_transaction,
+          .mixed_domains = smtp.mixed_domains,
           .idle = smtp.idle,
           .schedule = RetrySchedule(settings.config.retry.schedule),
           .sites = SiteRules(settings.config.sites),
@@ -55,9 +56,11 @@ Settler make_settler(const Config& config, Dice& dice) {
 
 } // namespace
 
-std::size_t worker_for(std::string_view name, std::size_t workers) {
+std::size_t worker_for(const resolver::SiteKey& site, std::size_t workers) { return site.high % workers; }
+
+std::size_t worker_for(std::string_view domain, std::size_t workers) {
   std::uint32_t hash = 2166136261; // FNV-1a
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  for (const char c : domain) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
   return hash % workers;
 }
 
@@ -178,7 +181,7 @@ void Worker::resolve(Now now) {
 
 // Limits hold per Site: its mail is all with one worker.
 bool Worker::hand_over(const std::string& domain, const resolver::Route& route, Now now) {
-  const std::size_t owner = worker_for(route.site, settings_.workers);
+  const std::size_t owner = worker_for(scheduler_.site_of(route).key, settings_.workers);
   if (owner == number_ || adopted_.has(domain)) return false;
   if (auto mail = scheduler_.take_domain(domain, now.mono); !mail.empty())
     office_.handed_over(owner, domain, std::move(mail));
@@ -289,6 +292,15 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
           .add("reply", group.outcome.diagnostic_code);
       if (timing.opening.count() > 0) line.add("opening", timing.opening);
       line.add("transaction", timing.transaction).write(Level::info);
+    }
+  }
+  if (settlement.mixing_refused) {
+    scheduler_.mixing_refused(work.session, now.mono);
+    if (seams_.log.wants(Level::info)) {
+      LogLine(seams_.log, "one domain a transaction")
+          .add("site", work.route->site)
+          .add("host", peer.host)
+          .write(Level::info);
     }
   }
   std::optional<Pace> pace;

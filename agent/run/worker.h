@@ -29,8 +29,9 @@
 
 namespace bulkmail::agent {
 
-// Which of the workers has the Site, or at first the domain, of that name.
-[[nodiscard]] std::size_t worker_for(std::string_view name, std::size_t workers);
+// Which of the workers has the Site; and which is the first to have the domain, until it is known where that leads.
+[[nodiscard]] std::size_t worker_for(const resolver::SiteKey& site, std::size_t workers);
+[[nodiscard]] std::size_t worker_for(std::string_view domain, std::size_t workers);
 
 struct WorkerSettings {
   Config config;

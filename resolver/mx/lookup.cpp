@@ -5,21 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 namespace bulkmail::resolver {
 namespace {
-
-// The printed identity of a set of mail hosts. The set is sorted, and a name has no space or comma in it. An
-// implicit MX is the MX with preference 0 that RFC 5321 §5.1 calls it: a domain that publishes just that has
-// the same mail hosts.
-std::string site_of(const std::vector<MxData>& hosts) {
-  std::string site;
-  for (const MxData& mx : hosts) {
-    fmt::format_to(std::back_inserter(site), "{}{} {}", site.empty() ? "" : ",", mx.preference, mx.exchange);
-  }
-  return site;
-}
 
 std::optional<IpAddress> literal_address(std::string_view domain) {
   if (!domain.starts_with('[') || !domain.ends_with(']')) return std::nullopt;
@@ -75,7 +63,7 @@ void MxLookup::literal(IpAddress address, Monotonic now) {
     return fail(true, "5.4.4", fmt::format("{} is not a public address", route_.domain), until, true);
   }
   route_.hosts.push_back({route_.domain, 0, {address}});
-  route_.site = site_of({{0, route_.domain}});
+  identify(std::vector<MxData>{{0, route_.domain}});
   route_.implicit = true;
   route_.expires = until;
   result_ = std::move(route_);
@@ -103,7 +91,7 @@ void MxLookup::mx_known(Monotonic now) {
 }
 
 void MxLookup::take_hosts(const std::vector<MxData>& hosts, Monotonic now) {
-  route_.site = site_of(hosts);
+  identify(hosts);
   const auto self = std::ranges::find(hosts, rules_->hostname, &MxData::exchange);
   self_by_name_ = self != hosts.end();
   candidates_.reserve(hosts.size());
@@ -112,6 +100,12 @@ void MxLookup::take_hosts(const std::vector<MxData>& hosts, Monotonic now) {
     add_candidate(mx);
   }
   if (to_ask_.empty()) decide(now);
+}
+
+void MxLookup::identify(const std::vector<MxData>& hosts) {
+  SiteIdentity site = site_of(hosts);
+  route_.site_key = site.key;
+  route_.site = std::move(site.name);
 }
 
 void MxLookup::add_candidate(MxData mx) {

@@ -59,6 +59,7 @@ class MxLookup {
   void literal(IpAddress address, Monotonic now);
   void mx_known(Monotonic now);
   void take_hosts(const std::vector<MxData>& hosts, Monotonic now);
+  void identify(const std::vector<MxData>& hosts);
   void add_candidate(MxData mx);
   [[nodiscard]] Finding examine(const Candidate& candidate) const;
   void decide(Monotonic now);

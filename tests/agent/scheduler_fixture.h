@@ -71,7 +71,9 @@ inline resolver::Route make_route(const std::string& domain, const std::string& 
   resolver::Route route;
   route.domain = domain;
   route.hosts.push_back({host, 10, {*resolver::IpAddress::parse("192.0.2.1")}});
-  route.site = "10 " + host;
+  auto site = resolver::site_of(std::vector<resolver::MxData>{{10, host}});
+  route.site_key = site.key;
+  route.site = std::move(site.name);
   route.expires = expires;
   return route;
 }

@@ -69,13 +69,13 @@ TEST_CASE("two domains with the same MX set have the same site, others have not"
   records.mx("d5.example", 0, "d6.example").address("d6.example", "192.0.2.6");
   records.address("mx1.host.example", "192.0.2.1").address("mx2.host.example", "192.0.2.2");
   Driver driver(records);
-  const auto site = driver.route("d1.example")->site;
-  CHECK(driver.route("d2.example")->site == site);
-  CHECK(driver.route("d3.example")->site != site);
-  CHECK(driver.route("d4.example")->site != site);
+  const auto site = driver.route("d1.example")->site_key;
+  CHECK(driver.route("d2.example")->site_key == site);
+  CHECK(driver.route("d3.example")->site_key != site);
+  CHECK(driver.route("d4.example")->site_key != site);
   CHECK(driver.asked("mx1.host.example", Type::a) == 1); // hosts are shared
   // An implicit MX is the MX 0 that it stands for (RFC 5321 §5.1).
-  CHECK(driver.route("d6.example")->site == driver.route("d5.example")->site);
+  CHECK(driver.route("d6.example")->site_key == driver.route("d5.example")->site_key);
 }
 
 TEST_CASE("a site stays the same while some of its hosts are in doubt") {
@@ -83,10 +83,10 @@ TEST_CASE("a site stays the same while some of its hosts are in doubt") {
   records.mx("d1.example", 10, "mx1.d1.example").mx("d1.example", 20, "mx2.d1.example");
   records.address("mx1.d1.example", "192.0.2.1").address("mx2.d1.example", "192.0.2.2");
   Driver good(records);
-  const auto site = good.route("d1.example")->site;
+  const auto site = good.route("d1.example")->site_key;
   records.broken["mx1.d1.example"] = servfail;
   Driver bad(records);
-  CHECK(bad.route("d1.example")->site == site);
+  CHECK(bad.route("d1.example")->site_key == site);
 }
 
 TEST_CASE("no such domain fails at once and for good") {
