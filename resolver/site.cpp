@@ -1,5 +1,7 @@
 #include "resolver/site.h"
 
+#include "resolver/answer/answer.h"
+
 #include <fmt/format.h>
 #include <ldns/sha2.h>
 #include <stdbool.h>

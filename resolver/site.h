@@ -2,8 +2,6 @@
 // its name is for people, and two may read alike.
 #pragma once
 
-#include "resolver/answer/answer.h"
-
 #include <compare>
 #include <cstdint>
 #include <span>
@@ -11,6 +9,8 @@
 #include <string_view>
 
 namespace bulkmail::resolver {
+
+struct MxData; // answer/answer.h
 
 // 128 bits of a SHA-256 (FIPS 180-4): whoever names his own mail hosts must not be able to find names that make his Site that
 // of somebody else, whose mail would then go over sessions to him.

@@ -68,8 +68,8 @@ struct Work {
   std::shared_ptr<const spool::MessageFacts> facts;
   Wall expires{};                                     // the message, as its upstream is told
   std::vector<std::uint32_t> recipients;              // indices into the envelope
-  bool mixed = false;                                 // recipients of several domains, over a session
   std::vector<std::uint16_t> attempts;                // beside recipients: how often each was tried before
+  bool mixed = false;                                 // recipients of several domains, over a session
   std::shared_ptr<const resolver::Route> route;       // open, reuse
   std::optional<resolver::RouteFailure> failure;      // unroutable
   std::shared_ptr<const spool::Outcome> last_outcome; // site_down

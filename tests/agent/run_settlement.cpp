@@ -1,5 +1,4 @@
 #include "agent/run/settlement.h"
-
 #include "spool/message.h"
 
 #include <catch2/catch.hpp>
@@ -129,8 +128,38 @@ TEST_CASE("What was greylisted together does not come back in one instant") {
    public:
     std::uint64_t next() override { return 120'000; }
   } dice;
+
   const Settler settler(RetrySchedule({5min, 1h}), true, dice);
   auto message = message_to(1);
   const std::vector results{answered(RecipientResult::Kind::refused, 451, "greylisted for 20 minutes")};
   CHECK(settler.settle(work_for(message), results, peer, now).dispositions[0].due == now.mono + 22min);
+}
+
+TEST_CASE("A refusal of mixed domains judges nobody: those it is about go into other transactions at once") {
+  NoDice dice;
+  const Settler settler(RetrySchedule({5min}), true, dice);
+  auto message = message_to(4);
+  auto work = work_for(message);
+  const std::vector results{answered(RecipientResult::Kind::accepted, 250, "ok"),
+                            answered(RecipientResult::Kind::refused, 550, "5.7.1 one domain per transaction"),
+                            answered(RecipientResult::Kind::refused, 451,
+                                     "multiple destination domains per transaction is unsupported"),
+                            answered(RecipientResult::Kind::refused, 550, "no such user")};
+  work.mixed = true;
+  const auto mixed = settler.settle(work, results, peer, now);
+  CHECK(mixed.mixing_refused);
+  using Kind = Disposition::Kind;
+  REQUIRE(mixed.dispositions.size() == 4);
+  CHECK(mixed.dispositions[0].kind == Kind::done);
+  CHECK(mixed.dispositions[1].kind == Kind::again);
+  CHECK(mixed.dispositions[2].kind == Kind::again);
+  CHECK(mixed.dispositions[3].kind == Kind::done);
+  CHECK(mixed.groups.size() == 2);
+
+  // With one domain the same words are an answer like any other.
+  work.mixed = false;
+  const auto apart = settler.settle(work, results, peer, now);
+  CHECK_FALSE(apart.mixing_refused);
+  CHECK(apart.dispositions[1].kind == Kind::done);
+  CHECK(apart.dispositions[2].kind == Kind::delayed);
 }

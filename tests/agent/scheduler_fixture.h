@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/queue/scheduler.h"
+#include "resolver/answer/answer.h"
 #include "spool/message.h"
 
 #include <catch2/catch.hpp>

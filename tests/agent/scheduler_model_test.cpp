@@ -22,8 +22,10 @@ class Model {
         config_{.connections = static_cast<std::uint32_t>(2 + dice_.below(12)),
                 .connections_per_site = static_cast<std::uint32_t>(1 + dice_.below(6)),
                 .recipients_per_transaction = static_cast<std::uint32_t>(1 + dice_.below(20)),
+                .mixed_domains = dice_.below(2) == 0,
                 .idle = 10s,
-                .schedule = RetrySchedule({10s, 30s, 60s})},
+                .schedule = RetrySchedule({10s, 30s, 60s}),
+                .sites = groups(dice_)},
         scheduler_(config_, dice_) {}
 
   void run(int steps) {
@@ -37,6 +39,18 @@ class Model {
  private:
   enum class Where { waiting, attempt, done };
 
+  // Some of the hosts are one Site.
+  static SiteRules groups(Dice& dice) {
+    SiteRule rule;
+    for (std::uint64_t i = dice.below(4); i > 0; --i) rule.match.push_back(fmt::format("mx{}", i));
+    rule.group = "group";
+    return rule.match.empty() ? SiteRules() : SiteRules(std::vector{rule});
+  }
+
+  [[nodiscard]] std::string site_of(const Work& work) const {
+    return config_.sites.identity(*work.route).name;
+  }
+
   struct Letter {
     std::unique_ptr<spool::Message> message;
     std::vector<Where> where;
@@ -49,7 +63,7 @@ class Model {
 
   struct Line { // a session
     enum class State { opening, busy, idle, closing } state;
-    std::string site;
+    std::string site, hosts;
     std::optional<AttemptId> attempt;
   };
 
@@ -239,18 +253,21 @@ class Model {
       if (work.kind == Kind::expired) CHECK(letter.expires <= now_);
       of.insert(work.facts->envelope.recipient(recipient).domain);
     }
-    if (!leaves) CHECK(of.size() == 1);
+    if (!leaves && (!transaction || verp || !config_.mixed_domains)) CHECK(of.size() == 1);
+    CHECK(work.mixed == (transaction && of.size() > 1));
     if (work.kind == Kind::open) {
       std::size_t of_site = 0;
-      for (const auto& [id, line] : lines_) of_site += line.site == work.route->site;
+      for (const auto& [id, line] : lines_) of_site += line.site == site_of(work);
       CHECK(of_site < config_.connections_per_site);
       CHECK(lines_.size() < config_.connections);
-      REQUIRE(lines_.try_emplace(work.session, Line{Line::State::opening, work.route->site, work.attempt})
+      REQUIRE(lines_
+                  .try_emplace(work.session,
+                               Line{Line::State::opening, site_of(work), work.route->site, work.attempt})
                   .second);
     } else if (work.kind == Kind::reuse) {
       Line& line = lines_.at(work.session);
       REQUIRE(line.state == Line::State::idle);
-      CHECK(line.site == work.route->site);
+      CHECK(line.hosts == work.route->site);
       line.state = Line::State::busy;
       line.attempt = work.attempt;
     }
@@ -329,6 +346,7 @@ class Model {
       if (dice_.below(10) == 0) {
         lose(id, line, dice_.below(2) == 0 ? Gone::closed : Gone::refused);
       } else {
+        if (attempts_.at(*line.attempt).mixed && dice_.below(8) == 0) scheduler_.mixing_refused(id, now_);
         settle(*line.attempt, true);
         line.attempt.reset();
         if (dice_.below(10) == 0) {

@@ -1,8 +1,10 @@
 #include "fake_dns.h"
+#include "resolver/answer/answer.h"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace bulkmail::resolver;
@@ -76,6 +78,18 @@ TEST_CASE("two domains with the same MX set have the same site, others have not"
   CHECK(driver.asked("mx1.host.example", Type::a) == 1); // hosts are shared
   // An implicit MX is the MX 0 that it stands for (RFC 5321 §5.1).
   CHECK(driver.route("d6.example")->site_key == driver.route("d5.example")->site_key);
+}
+
+TEST_CASE("a long site is cut short in its name and not in its identity") {
+  std::vector<MxData> hosts;
+  for (std::uint16_t i = 0; i < 6; ++i) hosts.push_back({10, "mx" + std::to_string(i) + ".example"});
+  const auto site = site_of(hosts);
+  CHECK(site.name == "10 mx0.example,10 mx1.example,10 mx2.example,10 mx3.example and 2 more");
+  std::ranges::reverse(hosts);
+  CHECK(site_of(hosts).key == site.key);
+  hosts.front().exchange = "mx9.example";
+  CHECK(site_of(hosts).name == site.name);
+  CHECK(site_of(hosts).key != site.key);
 }
 
 TEST_CASE("a site stays the same while some of its hosts are in doubt") {
