@@ -22,7 +22,8 @@ struct
     OfLane; // tags: a session is in its lane's list of idle ones, in its Site's, and in that of all idle ones
 struct OfSite;
 struct OfAll;
-struct OfCramped; // a Site is in that list beside any other
+struct OfCramped; // a Site is in these lists beside any other
+struct OfUnused;
 
 struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
   Session(SessionId number, Lane& of, Monotonic now) : id(number), lane(&of), opened(now) {}
@@ -71,7 +72,9 @@ struct Lane : Link<> {
   bool working = false;     // had something in `turns` when last looked at
 };
 
-struct Site : Link<>, Link<OfCramped> { // linked: it waits for a place and has not answered yet
+struct Site : Link<>,
+              Link<OfCramped>,
+              Link<OfUnused> { // linked: it waits for a place and has not answered yet
 
   Site(resolver::SiteIdentity identity, std::uint32_t limit, std::uint16_t first_step)
       : key(identity.key),

@@ -44,6 +44,7 @@ void Sites::apply_rules(Site& site, Monotonic now) {
   site.mixed_domains = rule != nullptr ? rule->mixed_domains.value_or(mixed_domains_) : mixed_domains_;
   site.meter.set(rule, now);
   rest(site, now);
+  settle(site);
 }
 
 bool Sites::may_mix(const Site& site, Monotonic now) {
@@ -63,13 +64,13 @@ void Sites::spend(Site& site, std::uint32_t recipients, Monotonic now) {
 // Nothing is polled: it stands in a heap until its time, and is in no other list.
 void Sites::rest(Site& site, Monotonic now) {
   const Monotonic next = site.meter.next(now);
-  site.resting = next > now;
+  const bool rested = std::exchange(site.resting, next > now);
   if (site.resting) {
     rests_.set(&site, next);
   } else {
     rests_.erase(&site);
   }
-  refresh(site);
+  if (rested != site.resting) refresh(site);
 }
 
 Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic now) {
@@ -134,8 +135,7 @@ void Sites::refresh(Lane& lane) {
   List<Lane>* place = nullptr;
   if (working && !site.held) {
     place = site.down ? &down_ : site.resting ? nullptr : lane.idle.empty() ? &site.wanting : &servable_;
-  } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty() && site.attempts == 0 &&
-             site.promised == 0 && !site.down && !site.resting) {
+  } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty()) {
     place = &unused_;
   }
   if (place != lane.place) {
@@ -143,17 +143,19 @@ void Sites::refresh(Lane& lane) {
     if (place != nullptr) place->push_back(lane);
     lane.place = place;
   }
-  places_.update(site);
-  look_for_room(site);
+  settle(site);
 }
 
-// Lanes of a group share the Site's window: one waits while sessions of others stand idle.
-void Sites::look_for_room(Site& site) {
+// After a change that is the Site's and not only a lane's.
+void Sites::settle(Site& site) {
+  places_.update(site);
+  // Lanes of a group share the Site's window: one waits while sessions of others stand idle.
   const bool cramped = !site.wanting.empty() && !site.idle_sessions.empty() && !site.held && !site.down &&
                        !site.resting && site.held_places() >= site.window.size();
-  auto& link = static_cast<Link<OfCramped>&>(site);
-  if (cramped == link.linked()) return;
-  cramped ? cramped_.push_back(site) : link.unlink();
+  enlist<OfCramped>(site, cramped_, cramped);
+  enlist<OfUnused>(site, unused_sites_,
+                   site.lanes.empty() && site.attempts == 0 && site.promised == 0 && !site.down &&
+                       !site.resting);
 }
 
 void Sites::leave_idle(Session& session) {
@@ -164,6 +166,7 @@ void Sites::leave_idle(Session& session) {
 
 void Sites::refresh(Site& site) {
   for (Lane* lane : site.lanes) refresh(*lane);
+  settle(site);
 }
 
 void Sites::sweep() {
@@ -173,16 +176,19 @@ void Sites::sweep() {
     std::erase(site.lanes, lane);
     lanes_by_key_.erase(lanes_by_key_.find(*lane->key));
     lanes_.release(lane->self);
-    if (!site.lanes.empty()) continue;
-    places_.forget(site);
-    site.Link<OfCramped>::unlink();
-    sites_.erase(sites_.find(site.key));
+    settle(site);
+  }
+  while (Site* site = unused_sites_.first()) {
+    places_.forget(*site);
+    site->Link<OfUnused>::unlink();
+    site->Link<OfCramped>::unlink();
+    sites_.erase(sites_.find(site->key));
   }
 }
 
 void Sites::end_attempt(Site& site) {
   --site.attempts;
-  refresh(site);
+  settle(site);
 }
 
 Session* Sites::find(SessionId id) {
@@ -296,8 +302,8 @@ void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Ou
     }
   }
   sessions_.erase(sessions_.find(session.id));
-  refresh(site);
-  if (heir != nullptr) refresh(*heir);
+  refresh(lane);
+  if (heir != nullptr) settle(*heir);
 }
 
 void Sites::go_down(Site& site, Monotonic now) {
@@ -392,13 +398,16 @@ std::vector<Scheduler::SiteView> Sites::views() const {
   for (const auto& [key, site] : sites_) {
     Scheduler::SiteView& view = views.emplace_back();
     view.site = site.name;
-    for (const Lane* lane : site.lanes) {
-      for (const auto& host : lane->route->hosts) {
+    const auto show = [&](const resolver::Route& route) {
+      for (const auto& host : route.hosts) {
         if (view.hosts.size() < hosts_shown && std::ranges::find(view.hosts, host.name) == view.hosts.end())
           view.hosts.push_back(host.name);
       }
-      if (view.hosts.size() == hosts_shown) break;
-    }
+      return view.hosts.size() < hosts_shown;
+    };
+    show(*site.route);
+    for (const Lane* lane : site.lanes)
+      if (!show(*lane->route)) break;
     view.recipients = site.waiting;
     view.sessions = site.sessions();
     view.window = site.window.size();

@@ -114,7 +114,15 @@ class Sites {
 
  private:
   void refresh(Site& site);
-  void look_for_room(Site& site);
+  void settle(Site& site);
+
+  template <class Tag>
+  static void enlist(Site& site, List<Site, Tag>& list, bool in) {
+    auto& link = static_cast<Link<Tag>&>(site);
+    if (in == link.linked()) return;
+    in ? list.push_back(site) : link.unlink();
+  }
+
   static void leave_idle(Session& session);
 
   [[nodiscard]] std::uint64_t& total(const Site& site) {
@@ -141,6 +149,7 @@ class Sites {
   SessionId last_session_ = 0;
   std::optional<Monotonic> no_opening_until_;
   List<Lane> servable_, down_, unused_;
+  List<Site, OfUnused> unused_sites_;  // without lanes, attempts or promises
   List<Site, OfCramped> cramped_;      // with a lane that waits for a session, and idle sessions in the way
   List<Session, OfAll> idle_sessions_; // the longest idle first
   std::uint32_t idle_count_ = 0, closing_count_ = 0;
