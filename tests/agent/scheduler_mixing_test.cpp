@@ -28,7 +28,7 @@ std::size_t send_all(Fixture& f, std::size_t domains) {
   while (f.known() > 0) {
     const Work work = f.the_work();
     CHECK(domains_of(work).size() <= domains);
-    CHECK(work.mixed == domains_of(work).size() > 1);
+    CHECK(work.mixed == (domains_of(work).size() > 1));
     f.complete(work);
     ++transactions;
   }

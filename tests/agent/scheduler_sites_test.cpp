@@ -35,7 +35,7 @@ TEST_CASE("Sites that print alike are not one") {
   for (std::uint16_t i = 0; i < 9; ++i) hosts.push_back({10, fmt::format("mx{}", i)});
   std::set<std::string> names;
   while (auto domain = f.scheduler.next_wanted()) {
-    hosts.back().exchange = "mx." + *domain;
+    hosts.back().exchange = "spare." + *domain;
     auto route = make_route(*domain, "mx0", f.now + 1h);
     auto site = resolver::site_of(hosts);
     route.site_key = site.key;
