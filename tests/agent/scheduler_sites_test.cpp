@@ -176,14 +176,14 @@ TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
   f.route_all();
   CHECK(f.all_work().empty());
   CHECK(f.scheduler.load().held == 2);
-  f.scheduler.hold(at_site("a.olc"), f.now);
+  f.scheduler.hold(at_site("b.olc"), f.now); // where the last route led
   f.scheduler.release(at_site("outlook"), f.now);
   const Work work = f.the_work();
-  CHECK(work.route->domain == "d.b.olc");
+  CHECK(work.route->domain == "d.a.olc");
   f.complete(work);
   CHECK(f.scheduler.load().held == 1);
-  f.scheduler.release(at_site("a.olc"), f.now);
+  f.scheduler.release(at_site("b.olc"), f.now);
   bool reached = false;
-  for (const auto& next : f.all_work()) reached = reached || (next.route && next.route->domain == "d.a.olc");
+  for (const auto& next : f.all_work()) reached = reached || (next.route && next.route->domain == "d.b.olc");
   CHECK(reached);
 }

@@ -43,7 +43,7 @@ def test_a_host_that_refuses_mixed_domains_gets_all_mail_apart_and_at_once(stage
     agent = start_agent(world, {"smtp.mixed_domains": True, "smtp.connections_per_site": 1})
     status = send_post(spool)
     assert {(entry["action"], entry["attempts"]) for entry in status.values()} == {("relayed", 1)}, status
-    assert world.received() == {recipient: 1 for recipient in FIRST + POST}
+    assert {recipient: world.accepted(recipient) for recipient in FIRST + POST} == dict.fromkeys(FIRST + POST, 1)
     assert {"d3.example"} in domains_of_transactions(world)
     before = len(domains_of_transactions(world))
     spool.send("next", POST)  # it is remembered
