@@ -181,6 +181,11 @@ TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
   const Work work = f.the_work();
   CHECK(work.route->domain == "d.a.olc");
   f.complete(work);
+  for (const auto& closed : f.all_work()) {
+    REQUIRE(closed.kind == Kind::close);
+    f.scheduler.session_gone(closed.session, Scheduler::Gone::closed, nullptr, f.now);
+  }
+  CHECK(f.all_work().empty());
   CHECK(f.scheduler.load().held == 1);
   f.scheduler.release(at_site("b.olc"), f.now);
   bool reached = false;
