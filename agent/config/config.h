@@ -77,7 +77,6 @@ struct Config {
     std::uint64_t messages_per_connection = 1000;
     bool mixed_domains = false;
     std::vector<bulkmail::resolver::IpAddress> source; // empty: the system chooses
-    std::vector<Rate> warmup;                          // empty: none
     PrivateTargets private_targets = PrivateTargets::refuse;
     EightBit eight_bit = EightBit::send;
     transport::Timeouts timeouts;

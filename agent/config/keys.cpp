@@ -404,10 +404,7 @@ std::vector<Key> make_keys() {
       key("smtp.mixed_domains", PLACE(smtp.mixed_domains), Boolean{},
           "Recipients of several domains of one site in one transaction"),
       key("smtp.source", PLACE(smtp.source), ListOf<LocalAddress>{{}, 0, 64},
-          "Local addresses to send from; empty: the system chooses"),
-      key("smtp.warmup", PLACE(smtp.warmup), ListOf<PerTime>{{24h * 366}, 0, 100},
-          "What a new source address sends, in recipients: step by step, each for its period; empty: all it "
-          "can"),
+          "Local addresses to send from, session by session in turn; empty: the system chooses"),
       key("smtp.private_targets", PLACE(smtp.private_targets),
           one_of<Smtp::PrivateTargets>(
               {{"refuse", Smtp::PrivateTargets::refuse}, {"allow", Smtp::PrivateTargets::allow}}),
@@ -522,6 +519,7 @@ constexpr auto planned = std::to_array<Planned>({
     {"smtp.mta_sts", "false"},
     {"smtp.ca_file", "\"\""},
     {"smtp.timeouts.tls", ""},
+    {"smtp.warmup", "[]"},
     {"route", ""},
 });
 

@@ -240,12 +240,30 @@ void Worker::open(Work work) {
   courier.client.messages_per_connection = smtp.messages_per_connection;
   courier.client.eight_bit = smtp.eight_bit;
   courier.port = smtp.port;
+  courier.source = next_source(*work.route);
   const SessionId session = work.session;
   auto opened = std::make_shared<Courier>(
       Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, contents_, *this},
       std::move(courier), std::move(work));
   couriers_.emplace(session, opened);
   opened->start();
+}
+
+// The configured addresses take turns, those of a family that no mail host has left out.
+std::optional<resolver::IpAddress> Worker::next_source(const resolver::Route& route) {
+  const auto& sources = settings_.config.smtp.source;
+  const auto fits = [&](const resolver::IpAddress& source) {
+    return std::ranges::any_of(route.hosts, [&](const resolver::MailHost& host) {
+      return std::ranges::any_of(host.addresses,
+                                 [&](const auto& one) { return one.family == source.family; });
+    });
+  };
+  for (std::size_t tried = 0; tried < sources.size(); ++tried) {
+    const auto& source = sources[next_source_++ % sources.size()];
+    if (fits(source)) return source;
+  }
+  // None fits: from one of them all the same, so that the outcome says why it can't be.
+  return sources.empty() ? std::nullopt : std::optional(sources.front());
 }
 
 void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now,

@@ -124,6 +124,7 @@ class Worker final : private Courier::Desk {
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
   void open(Work work);
+  [[nodiscard]] std::optional<resolver::IpAddress> next_source(const resolver::Route& route);
   void settle_all(const Work& work, const spool::Outcome& outcome, Now now,
                   std::optional<Monotonic> due = {}); // when its Site is tried next, if they wait for that
   void tell(const Work& work, Settlement settlement, Now now, std::optional<Pace> pace = {});
@@ -146,6 +147,7 @@ class Worker final : private Courier::Desk {
   std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
   std::vector<SessionId> leaving_; // couriers whose last word was said
   Timers::Alarm scheduler_alarm_;
+  std::size_t next_source_ = 0; // in smtp.source
   bool spool_is_good_ = true;
   bool stopping_ = false;
   WorkerReport report_;

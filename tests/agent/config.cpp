@@ -51,7 +51,6 @@ recipients_per_transaction = 50
 messages_per_connection = 5
 mixed_domains = true
 source = ["192.0.2.1", "2001:db8::1"]
-warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
 eight_bit = "fail"
 timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
@@ -134,7 +133,6 @@ TEST_CASE("every key is read into its own place") {
   CHECK(config->lmtp_socket().empty());
   CHECK(config->agent.memory == 2ULL << 30);
   CHECK(config->smtp.source.at(1).to_string() == "2001:db8::1");
-  CHECK(config->smtp.warmup == std::vector<Rate>{{50, 24h}, {100, 24h}});
   CHECK(config->retry.dsn == Config::Retry::Dsn::on);
 }
 
@@ -316,8 +314,6 @@ TEST_CASE("values out of reach are refused") {
                                       "[smtp]\nmixed_domains = 1",
                                       "[smtp]\nsource = [\"192.0.2.1:25\"]",
                                       "[smtp]\nsource = [\"localhost\"]",
-                                      "[smtp]\nwarmup = [\"0/1d\"]",
-                                      "[smtp]\nwarmup = [\"50/1d\", \"100\"]",
                                       "[smtp]\nwarmup = \"50/1d\"",
                                       "[retry]\ndsn = true",
                                       "[retry]\ndsn = \"never\"",

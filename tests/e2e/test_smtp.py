@@ -328,3 +328,12 @@ def test_many_recipients_of_one_message_take_little_memory(start_world, start_ag
     assert spool.final("large", 60)["counts"]["relayed"] == count
     assert agent.memory("VmHWM") - before < growth  # the status file, 500 octets a recipient, is rendered in memory
     assert set(world.received().values()) == {1}
+
+
+def test_the_addresses_to_send_from_take_turns(start_world, start_agent, spool):
+    world = start_world(simple(domains=4, hosts=4))
+    start_agent(world, {"smtp.source": ["127.0.9.1", "127.0.9.2", "::1"]})
+    spool.send("mail", [f"r{i}@d{i}.example" for i in range(1, 5)])
+    assert spool.final("mail")["counts"]["relayed"] == 4
+    peers = [event["from"].rsplit(":", 1)[0] for event in world.events("connect")]
+    assert sorted(peers) == ["127.0.9.1", "127.0.9.1", "127.0.9.2", "127.0.9.2"], "and none of a family that no host has"
