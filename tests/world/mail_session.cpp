@@ -95,6 +95,7 @@ void MailSession::begin(std::uint64_t open) {
     scene_.event("connect")
         .text("host", host_.name())
         .text("address", address_)
+        .text("from", peer_address(socket_.get()).text())
         .number("connection", nth_)
         .number("id", id_)
         .number("open", open);

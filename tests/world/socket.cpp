@@ -74,4 +74,11 @@ SocketAddress local_address(int fd) {
   return address;
 }
 
+SocketAddress peer_address(int fd) {
+  SocketAddress address;
+  address.length = sizeof address.storage;
+  getpeername(fd, address.get(), &address.length);
+  return address;
+}
+
 } // namespace bulkmail::world

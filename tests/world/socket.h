@@ -57,5 +57,6 @@ inline constexpr int port_attempts = 50;
 // Bound, and listening if it is a stream. Throws std::system_error.
 Descriptor bound_socket(int type, const SocketAddress& address, int backlog, int receive_buffer = 0);
 SocketAddress local_address(int fd);
+SocketAddress peer_address(int fd);
 
 } // namespace bulkmail::world
