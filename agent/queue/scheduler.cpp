@@ -191,6 +191,8 @@ std::optional<Work> Scheduler::next_work(Monotonic now) {
   return work;
 }
 
+std::uint64_t Scheduler::steps() const { return impl_->steps; }
+
 void Scheduler::pause(bool paused) { impl_->paused = paused; }
 
 void Scheduler::settle(AttemptId id, std::span<const Disposition> dispositions, Monotonic now,

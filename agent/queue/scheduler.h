@@ -145,6 +145,9 @@ class Scheduler {
   // loop has its turn: then wake_at is now. `paused`: only `expired`, `cancelled`, `close` (the spool is full).
   [[nodiscard]] std::optional<Work> next_work(Monotonic now);
   void pause(bool paused);
+  // Steps of some hundred nanoseconds each that next_work ever took: who makes many calls in a turn has enough after some
+  // thousand more.
+  [[nodiscard]] std::uint64_t steps() const;
 
   // Answers an attempt; one disposition a recipient, in Work's order. What is delayed until its Site is tried next waits
   // with the Site, and is ready as soon as that answers; what has a time of its own waits for that. `pace`: a peer

@@ -74,13 +74,17 @@ struct Scheduler::Impl {
   std::deque<Sweep> sweeps;
   // Recipients, beside those in lanes.
   std::uint64_t ready = 0, delayed = 0, resolving = 0, held = 0, in_attempt = 0;
-  Monotonic latest{};   // the last time that anyone told
-  int budget = 0;       // steps that the present call may still take
-  bool stopped = false; // the last call had no budget left
+  Monotonic latest{};      // the last time that anyone told
+  int budget = 0;          // steps that the present call may still take
+  bool stopped = false;    // the last call had no budget left
+  std::uint64_t steps = 0; // that were ever taken
   bool paused = false;
 
   // A step that does not yet lead to work; false: enough for now.
-  bool spend() { return budget-- > 0; }
+  bool spend() {
+    ++steps;
+    return budget-- > 0;
+  }
 
   // scheduler_queues.cpp
   [[nodiscard]] std::uint64_t& total(const DomainQueue& domain);

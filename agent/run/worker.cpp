@@ -14,6 +14,8 @@ namespace {
 
 // Work started in one turn, so that a turn stays short whatever waits.
 constexpr int work_a_turn = 256;
+// The queue's own steps in one, a few milliseconds' worth: after a start each call has a thousand of them to take.
+constexpr std::uint64_t steps_a_turn = 10'000;
 // Domains asked for in one: each may cost a socket. The rest is asked for in the next turn, at once.
 constexpr int domains_a_turn = 256;
 
@@ -190,7 +192,8 @@ bool Worker::hand_over(const std::string& domain, const resolver::Route& route, 
 
 bool Worker::start_work(Now now) {
   if (stopping_) return false;
-  for (int i = 0; i < work_a_turn; ++i) {
+  const std::uint64_t enough = scheduler_.steps() + steps_a_turn;
+  for (int i = 0; i < work_a_turn && scheduler_.steps() < enough; ++i) {
     auto work = scheduler_.next_work(now.mono);
     if (!work) return false;
     perform(std::move(*work), now);
