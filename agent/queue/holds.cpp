@@ -1,35 +1,28 @@
 #include "agent/queue/holds.h"
 
+#include "spool/ascii.h"
+
 #include <algorithm>
 
 namespace bulkmail::agent {
 
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
-} // namespace
+using spool::equal_without_case;
 
 // The local part is compared exactly, the domain without case (RFC 5321 §2.4).
 bool means_sender(std::string_view text, std::string_view sender) {
   if (text == "<>") return sender.empty();
   const auto at = sender.rfind('@');
   if (at == sender.npos) return text == sender && !sender.empty();
-  const std::string domain = lower(sender.substr(at + 1));
-  if (const auto text_at = text.rfind('@'); text_at != text.npos) {
-    return text.substr(0, text_at) == sender.substr(0, at) && lower(text.substr(text_at + 1)) == domain;
-  }
+  const auto domain = sender.substr(at + 1);
+  if (const auto text_at = text.rfind('@'); text_at != text.npos)
+    return text.substr(0, text_at) == sender.substr(0, at) &&
+           equal_without_case(text.substr(text_at + 1), domain);
   if (text.starts_with("*.")) {
-    const std::string suffix = lower(text.substr(1));
-    return domain.size() > suffix.size() && domain.ends_with(suffix);
+    const auto suffix = text.substr(1);
+    return domain.size() > suffix.size() &&
+           equal_without_case(domain.substr(domain.size() - suffix.size()), suffix);
   }
-  return lower(text) == domain;
+  return equal_without_case(text, domain);
 }
 
 bool names_host(std::string_view site, std::string_view host) {

@@ -75,24 +75,31 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
   reply->finish(Response::failure("not a command of this version"));
 }
 
+// All workers' Sites in one list.
+void Engine::ask_sites(std::function<void(std::vector<Scheduler::SiteView>)> then) {
+  using Views = std::vector<Scheduler::SiteView>;
+  ask_all<Views>([](Worker& worker) { return worker.sites(); },
+                 [then = std::move(then)](std::vector<Views> parts) {
+                   Views all;
+                   for (auto& part : parts) std::ranges::move(part, std::back_inserter(all));
+                   then(std::move(all));
+                 });
+}
+
 void Engine::describe_queue(std::shared_ptr<Reply> reply) {
-  ask_all<std::vector<Scheduler::SiteView>>(
-      [](Worker& worker) { return worker.sites(); },
-      [this, reply](std::vector<std::vector<Scheduler::SiteView>> parts) {
-        std::vector<Scheduler::SiteView> sites;
-        for (auto& part : parts) std::ranges::move(part, std::back_inserter(sites));
-        std::vector<std::uint64_t> numbers;
-        numbers.reserve(messages_.size());
-        messages_.for_each([&](std::uint64_t number, const auto&) { numbers.push_back(number); });
-        answers_.emplace_back(
-            reply, describe_agent(), order_file_.orders().list_holds(), std::move(numbers), std::move(sites),
-            QueueAnswer::Sources{[this](std::uint64_t number) -> const spool::Message* {
-                                   const auto* const found = messages_.find(number);
-                                   return found == nullptr ? nullptr : found->get();
-                                 },
-                                 [this](std::optional<Monotonic> at) { return date_of(at); },
-                                 order_file_.orders()});
-      });
+  ask_sites([this, reply](std::vector<Scheduler::SiteView> sites) {
+    std::vector<std::uint64_t> numbers;
+    numbers.reserve(messages_.size());
+    messages_.for_each([&](std::uint64_t number, const auto&) { numbers.push_back(number); });
+    answers_.emplace_back(reply, describe_agent(), order_file_.orders().list_holds(), std::move(numbers),
+                          std::move(sites),
+                          QueueAnswer::Sources{[this](std::uint64_t number) -> const spool::Message* {
+                                                 const auto* const found = messages_.find(number);
+                                                 return found == nullptr ? nullptr : found->get();
+                                               },
+                                               [this](std::optional<Monotonic> at) { return date_of(at); },
+                                               order_file_.orders()});
+  });
 }
 
 json Engine::date_of(std::optional<Monotonic> at) const {
@@ -124,23 +131,19 @@ void Engine::show(const spool::Message& message, std::shared_ptr<Reply> reply) {
 }
 
 void Engine::dump_state() {
-  ask_all<std::vector<Scheduler::SiteView>>(
-      [](Worker& worker) { return worker.sites(); },
-      [this](std::vector<std::vector<Scheduler::SiteView>> parts) {
-        std::string messages, sites;
-        std::size_t named = 0;
-        messages_.visit(0, [&](std::uint64_t, const auto& message) {
-          append_message(messages, *message, order_file_.orders());
-          return ++named < most_dumped;
-        });
-        for (const auto& part : parts)
-          for (const auto& site : part)
-            append_site(sites, site, date_of(site.next_attempt), order_file_.orders());
-        // Asked for: written whatever the level.
-        say(seams_.log, Level::warning, "state",
-            fmt::format(R"({{"agent":{},"messages":[{}],"sites":[{}]}})", describe_agent().dump(), messages,
-                        sites));
-      });
+  ask_sites([this](const std::vector<Scheduler::SiteView>& all) {
+    std::string messages, sites;
+    std::size_t named = 0;
+    messages_.visit(0, [&](std::uint64_t, const auto& message) {
+      append_message(messages, *message, order_file_.orders());
+      return ++named < most_dumped;
+    });
+    for (const auto& site : all) append_site(sites, site, date_of(site.next_attempt), order_file_.orders());
+    // Asked for: written whatever the level.
+    say(seams_.log, Level::warning, "state",
+        fmt::format(R"({{"agent":{},"messages":[{}],"sites":[{}]}})", describe_agent().dump(), messages,
+                    sites));
+  });
 }
 
 } // namespace bulkmail::agent

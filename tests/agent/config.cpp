@@ -3,11 +3,9 @@
 
 #include "agent/config/keys.h"
 #include "agent/config/units.h"
+#include "tests/read_text.h"
 
 #include <catch2/catch.hpp>
-
-#include <fstream>
-#include <sstream>
 
 using namespace bulkmail::agent;
 using bulkmail::milliseconds;
@@ -91,14 +89,6 @@ std::vector<Override> sets(std::initializer_list<std::string_view> texts) {
   std::vector<Override> all;
   for (const auto text : texts) all.push_back(Override::parse(text).value());
   return all;
-}
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  REQUIRE(file);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 } // namespace
@@ -415,7 +405,7 @@ TEST_CASE("sizes are whole numbers with binary units") {
 }
 
 TEST_CASE("the documentation has a row for each key as the table has it, and no other") {
-  const auto text = read_text(TEST_SOURCE_DIR "/../../docs/configuration.md");
+  const auto text = bulkmail::test::read_text(TEST_SOURCE_DIR "/../../docs/configuration.md");
   const Config defaults;
   std::size_t rows = 0;
   std::istringstream lines(text);

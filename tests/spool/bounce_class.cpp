@@ -3,14 +3,13 @@
 #include "spool/bounce/codes.h"
 #include "spool/bounce/phrases.h"
 #include "spool/bounce/requested_delay.h"
+#include "tests/read_text.h"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 
 using namespace bulkmail;
@@ -125,14 +124,6 @@ const Said replies[] = {
     {unclassified, "450 4.0.0 later"},
     {unclassified, "554 Transaction failed"},
 };
-
-std::string read(const std::string& path) {
-  std::ifstream file(path);
-  REQUIRE(file);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 } // namespace
 
@@ -251,7 +242,7 @@ TEST_CASE("Only a reply that means not yet is taken at its word about the time")
 }
 
 TEST_CASE("The page of bounce classes tells what the code does") {
-  const std::string page = read(TEST_SOURCE_DIR "/../../docs/bounce-classes.md");
+  const std::string page = test::read_text(TEST_SOURCE_DIR "/../../docs/bounce-classes.md");
   std::map<std::string, std::set<std::string>> told; // by class, its codes
   std::istringstream lines(page);
   for (std::string line; std::getline(lines, line);) {
