@@ -70,9 +70,10 @@ struct Loop::Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
+  // A buffer a turn: the kernel may have 16,384 events, and what is left wakes the next one.
   void read() {
     alignas(inotify_event) std::array<char, 16 * 1024> buffer;
-    for (ssize_t got = 0; (got = ::read(fd, buffer.data(), buffer.size())) > 0;) {
+    if (const ssize_t got = ::read(fd, buffer.data(), buffer.size()); got > 0) {
       for (const char* at = buffer.data(); at < buffer.data() + got;) {
         const auto& event = *reinterpret_cast<const inotify_event*>(at);
         appeared((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0 && event.len > 0 ? event.name : "");

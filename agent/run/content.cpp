@@ -13,6 +13,10 @@ namespace {
 
 using transport::WireEncoder;
 
+// Of contents that nobody asked for, about a millisecond's work.
+constexpr std::size_t let_go_at_once = 2000;
+constexpr milliseconds pause{1};
+
 std::shared_ptr<const ContentProblem> problem_of(const spool::MessageFacts& facts,
                                                  const spool::Error& error) {
   const bool gone = error.code == ENOENT || error.code == EINVAL || error.code == ELOOP;
@@ -108,23 +112,41 @@ void ContentReader::next(Taker taker) {
             });
 }
 
-ContentStore::ContentStore(spool::Disk& disk, Pool& pool) : disk_(disk), pool_(pool) {}
+ContentStore::ContentStore(spool::Disk& disk, Clock& clock, Pool& pool, Timers& timers)
+    : disk_(disk),
+      clock_(clock),
+      pool_(pool),
+      alarm_(timers, [this] { let_go(); }) {}
 
 void ContentStore::offer(std::uint64_t message, WireContent content) {
-  if (bytes_ + content->size() <= budget) keep(message, {std::move(content), nullptr});
+  Source source{std::move(content), nullptr};
+  if (bytes_ + source.memory() <= budget) keep(message, std::move(source));
 }
 
 void ContentStore::keep(std::uint64_t message, Source source) {
   forget(message);
   bytes_ += source.memory();
-  by_use_.push_front(message);
+  const Monotonic now = clock_.now().mono;
+  if (by_use_.empty()) alarm_.set(now + kept_for);
+  by_use_.push_front({message, now});
   kept_.emplace(message, Kept{std::move(source), by_use_.begin()});
-  while (bytes_ > budget && by_use_.size() > 1) forget(by_use_.back());
+  while (bytes_ > budget && by_use_.size() > 1) forget(by_use_.back().message);
+}
+
+void ContentStore::let_go() {
+  const Monotonic now = clock_.now().mono;
+  for (std::size_t count = 0; !by_use_.empty(); ++count) {
+    const Monotonic until = by_use_.back().at + kept_for;
+    if (until > now) return alarm_.set(until);
+    if (count == let_go_at_once) return alarm_.set(now + pause);
+    forget(by_use_.back().message);
+  }
 }
 
 ContentStore::Kept* ContentStore::look_up(std::uint64_t message) {
   const auto found = kept_.find(message);
   if (found == kept_.end()) return nullptr;
+  found->second.used->at = clock_.now().mono;
   by_use_.splice(by_use_.begin(), by_use_, found->second.used);
   return &found->second;
 }

@@ -2,9 +2,11 @@
 // templates (XMERGE) compiled, and filled in for each transaction's recipient.
 //
 // Every byte that goes out has been checked against the digest of the claim (a drop changed afterwards is never sent).
-// Memory is bounded: `budget` for what is kept, one block for each large message being sent.
+// Memory is bounded: `budget` for what is kept, one block for each large message being sent. What nobody asks for in
+// `kept_for` is let go: mail that is delayed, held or waits for its turn is read again when it is sent.
 #pragma once
 
+#include "agent/run/timers.h"
 #include "agent/seams.h"
 #include "spool/disk.h"
 #include "spool/drop/format.h"
@@ -64,9 +66,10 @@ class ContentReader {
 class ContentStore {
  public:
   static constexpr std::uint64_t small_size = 256 * 1024; // beyond it a message is streamed
-  static constexpr std::size_t budget = 48 << 20;
+  static constexpr std::size_t budget = 16 << 20;         // what a second or two of sending uses up
+  static constexpr std::chrono::seconds kept_for{5};
 
-  ContentStore(spool::Disk& disk, Pool& pool);
+  ContentStore(spool::Disk& disk, Clock& clock, Pool& pool, Timers& timers);
 
   // Filling in a template of up to this many octets takes less time than the way to the pool and back.
   static constexpr std::size_t quick_template = 64 * 1024;
@@ -91,12 +94,19 @@ class ContentStore {
     WireContent wire;
     std::shared_ptr<const transport::MergeTemplate> form;
 
-    [[nodiscard]] std::size_t memory() const { return form ? form->memory() : wire->size(); }
+    [[nodiscard]] std::size_t memory() const { return own_size + (form ? form->memory() : wire->size()); }
+  };
+
+  static constexpr std::size_t own_size = 256; // of what is kept, beside its text
+
+  struct Use {
+    std::uint64_t message = 0;
+    Monotonic at{};
   };
 
   struct Kept {
     Source source;
-    std::list<std::uint64_t>::iterator used;
+    std::list<Use>::iterator used;
   };
 
   struct Waiting {
@@ -106,12 +116,15 @@ class ContentStore {
 
   void keep(std::uint64_t message, Source source);
   [[nodiscard]] Kept* look_up(std::uint64_t message);
+  void let_go();
   void read(const std::shared_ptr<const spool::MessageFacts>& facts);
   void give(const Source& source, const std::shared_ptr<const spool::MessageFacts>& facts, Waiting waiting);
   spool::Disk& disk_;
+  Clock& clock_;
   Pool& pool_;
+  Timers::Alarm alarm_; // when what was used longest ago is let go, while there is anything
   std::unordered_map<std::uint64_t, Kept> kept_;
-  std::list<std::uint64_t> by_use_; // front: used last
+  std::list<Use> by_use_; // front: used last
   std::size_t bytes_ = 0;
   std::unordered_map<std::uint64_t, std::vector<Waiting>> loading_;
 };

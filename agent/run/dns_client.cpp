@@ -1,6 +1,12 @@
 #include "agent/run/dns_client.h"
 
 namespace bulkmail::agent {
+namespace {
+
+// Each is a socket made, used or closed: a few milliseconds for all of them.
+constexpr int actions_a_turn = 100;
+
+} // namespace
 
 class DnsClient::Socket : public Datagram::Handler {
  public:
@@ -62,23 +68,30 @@ std::optional<std::pair<std::string, resolver::RouteAnswer>> DnsClient::next_rou
   return resolver_.next_route();
 }
 
-void DnsClient::turn() {
-  while (auto action = resolver_.next_action()) {
-    using Kind = resolver::Action::Kind;
-    switch (action->kind) {
-    case Kind::send_datagram:
-      sockets_.insert_or_assign(action->socket,
-                                std::make_unique<Socket>(*this, action->socket, action->to, action->bytes));
-      break;
-    case Kind::close_datagram: sockets_.erase(action->socket); break;
-    case Kind::open_stream:
-      streams_.insert_or_assign(action->socket, std::make_unique<Stream>(*this, action->socket, action->to,
-                                                                         std::move(action->bytes)));
-      break;
-    case Kind::close_stream: streams_.erase(action->socket); break;
-    }
-  }
+bool DnsClient::turn() {
+  bool more = true;
+  for (int left = actions_a_turn; more && left > 0; --left) more = act();
   alarm_.set(resolver_.deadline());
+  return more;
+}
+
+bool DnsClient::act() {
+  auto action = resolver_.next_action();
+  if (!action) return false;
+  using Kind = resolver::Action::Kind;
+  switch (action->kind) {
+  case Kind::send_datagram:
+    sockets_.insert_or_assign(action->socket,
+                              std::make_unique<Socket>(*this, action->socket, action->to, action->bytes));
+    break;
+  case Kind::close_datagram: sockets_.erase(action->socket); break;
+  case Kind::open_stream:
+    streams_.insert_or_assign(action->socket, std::make_unique<Stream>(*this, action->socket, action->to,
+                                                                       std::move(action->bytes)));
+    break;
+  case Kind::close_stream: streams_.erase(action->socket); break;
+  }
+  return true;
 }
 
 } // namespace bulkmail::agent

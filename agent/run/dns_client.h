@@ -20,13 +20,15 @@ class DnsClient {
 
   void want(const std::string& domain);
   [[nodiscard]] std::optional<std::pair<std::string, resolver::RouteAnswer>> next_route();
-  void turn(); // sends what is to be sent
+  // Sends some of what is to be sent; true: there is more.
+  [[nodiscard]] bool turn();
 
   [[nodiscard]] const resolver::Resolver& resolver() const { return resolver_; }
 
  private:
   class Socket;
   class Stream;
+  bool act(); // false: there is nothing to do
   resolver::Resolver resolver_;
   Clock& clock_;
   Network& network_;

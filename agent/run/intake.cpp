@@ -21,12 +21,15 @@ struct Intake::Job {
   Wall wall;
   std::optional<spool::Error> list_error;
   std::vector<std::string> listed;
+  std::vector<std::string>
+      replaced; // by it: what is left of the look before, given up where that may take its time
   std::vector<spool::ClaimAnswer> answers;
   std::vector<WireContent> contents; // beside the answers
   std::vector<SortedRecipients> recipients;
 
   void run(spool::Claimer& claimer) {
     if (rescan) {
+      replaced = {};
       if (auto found = claimer.names())
         listed = std::move(*found);
       else
@@ -96,6 +99,10 @@ void Intake::turn() {
   if (pending_.empty() && !rescan_) return;
   auto job = std::make_shared<Job>();
   job->rescan = std::exchange(rescan_, false);
+  if (job->rescan) {
+    job->replaced = std::exchange(listed_, {});
+    next_listed_ = 0;
+  }
   job->wall = clock_.now().wall;
   while (!pending_.empty() && job->names.size() < batch) {
     known_.erase(pending_.front());
@@ -111,10 +118,7 @@ void Intake::finish(std::shared_ptr<Job> job) {
     rescan_ = true;
     pause_for_trouble(*job->list_error);
   }
-  if (job->rescan && !job->list_error) { // it has whatever is left of the one before
-    listed_ = std::move(job->listed);
-    next_listed_ = 0;
-  }
+  if (job->rescan) listed_ = std::move(job->listed); // it has whatever is left of the one before
   finished_ = std::move(job);
   told_ = 0;
 }

@@ -16,8 +16,8 @@ namespace {
 constexpr int work_a_turn = 256;
 // The queue's own steps in one, a few milliseconds' worth: after a start each call has a thousand of them to take.
 constexpr std::uint64_t steps_a_turn = 10'000;
-// Domains asked for in one: each may cost a socket. The rest is asked for in the next turn, at once.
-constexpr int domains_a_turn = 256;
+// Domains asked for, and routes taken, in one: the rest has the next turn, at once.
+constexpr int domains_a_turn = 100;
 
 // What one worker of all may have of something that has a limit over all.
 std::uint32_t part(std::uint32_t all, std::size_t worker, std::size_t workers) {
@@ -76,7 +76,7 @@ Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, W
       scheduler_(scheduler_config(settings_, number_), dice),
       settler_(make_settler(settings_.config, dice)),
       dns_(resolver_config(settings_, number_), dice, seams.clock, seams.network, timers_),
-      contents_(disk, seams.pool),
+      contents_(disk, seams.clock, seams.pool, timers_),
       scheduler_alarm_(timers_, [] {}) {}
 
 Worker::~Worker() = default;
@@ -90,9 +90,9 @@ void Worker::obey(const Instruction& instruction) {
 std::optional<Monotonic> Worker::turn() {
   const Now now = seams_.clock.now();
   timers_.advance(now.mono);
-  resolve(now);
-  const bool more = start_work(now);
-  resolve(now); // what the started work asked for, so that the questions leave in this turn
+  bool more = resolve(now);
+  more |= start_work(now);
+  more |= resolve(now); // what the started work asked for, so that the questions leave in this turn
   let_go();
   scheduler_alarm_.set(stopping_ ? std::nullopt : scheduler_.wake_at(now.mono));
   report();
@@ -159,17 +159,19 @@ void Worker::cut() {
 
 // ---- Its turn
 
-void Worker::resolve(Now now) {
-  bool progress = true;
+bool Worker::resolve(Now now) {
   int left = domains_a_turn;
-  while (progress) {
+  bool progress = true;
+  while (progress && left > 0) {
     progress = false;
     for (; left > 0; --left) {
       const auto domain = scheduler_.next_wanted();
       if (!domain) break;
       dns_.want(*domain);
     }
-    while (auto found = dns_.next_route()) {
+    for (; left > 0; --left) {
+      auto found = dns_.next_route();
+      if (!found) break;
       progress = true;
       if (found->second) {
         for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
@@ -178,7 +180,8 @@ void Worker::resolve(Now now) {
       scheduler_.route_found(found->first, std::move(found->second), now.mono);
     }
   }
-  dns_.turn();
+  const bool unsent = dns_.turn();
+  return unsent || left == 0;
 }
 
 // Limits hold per Site: its mail is all with one worker.

@@ -119,7 +119,7 @@ class Worker final : private Courier::Desk {
 
   [[nodiscard]] bool may_send() const override { return spool_is_good_; }
 
-  void resolve(Now now);
+  bool resolve(Now now); // true: there may be more
   [[nodiscard]] bool hand_over(const std::string& domain, const resolver::Route& route, Now now);
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
