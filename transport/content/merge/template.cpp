@@ -1,6 +1,7 @@
 #include "transport/content/merge/template.h"
 
 #include "spool/ascii.h"
+#include "transport/content/header.h"
 #include "transport/content/merge/mime.h"
 #include "transport/content/wire_form.h"
 
@@ -100,28 +101,6 @@ class TemplateCompiler {
     return {text.size(), text.size(), true};
   }
 
-  // Up to and with the empty line.
-  static std::string_view header_of(std::string_view text) {
-    if (text.starts_with("\r\n")) return text.substr(0, 2);
-    const std::size_t end = text.find("\r\n\r\n");
-    return end == text.npos ? text : text.substr(0, end + 4);
-  }
-
-  // The next field, with the lines it is folded over.
-  static std::string_view take_field(std::string_view& head) {
-    std::size_t end = 0;
-    do end = std::min(head.find("\r\n", end), head.size() - 2) + 2;
-    while (end < head.size() && (head[end] == ' ' || head[end] == '\t'));
-    const std::string_view field = head.substr(0, end);
-    head.remove_prefix(end);
-    return field;
-  }
-
-  static std::string_view name_of(std::string_view field) {
-    const std::string_view name = field.substr(0, field.find(':'));
-    return name.substr(0, name.find_last_not_of(" \t") + 1);
-  }
-
   static std::string value_of(std::string_view field) {
     const std::size_t colon = field.find(':');
     return colon == field.npos ? std::string() : unfolded(field.substr(colon + 1));
@@ -131,9 +110,9 @@ class TemplateCompiler {
     Header header;
     while (!head.empty()) {
       const std::string_view field = take_field(head);
-      if (equal_without_case(name_of(field), "Content-Type")) header.type = value_of(field);
-      if (equal_without_case(name_of(field), "Content-Transfer-Encoding")) header.encoding = value_of(field);
-      if (equal_without_case(name_of(field), "MIME-Version")) header.mime_version = true;
+      if (equal_without_case(field_name(field), "Content-Type")) header.type = value_of(field);
+      if (equal_without_case(field_name(field), "Content-Transfer-Encoding")) header.encoding = value_of(field);
+      if (equal_without_case(field_name(field), "MIME-Version")) header.mime_version = true;
     }
     return header;
   }
@@ -173,9 +152,9 @@ class TemplateCompiler {
         form_.particular_ = form_.particular_ || (*merged)->particular();
         form_.memory_ += 2 * field.size();
         form_.sections_.back().head.emplace_back(std::move(**merged));
-      } else if (ascii && equal_without_case(name_of(field), "Content-Type")) {
+      } else if (ascii && equal_without_case(field_name(field), "Content-Type")) {
         alternative(field, content_type_in_utf8(value_of(field)), true, false);
-      } else if (plain && equal_without_case(name_of(field), "Content-Transfer-Encoding")) {
+      } else if (plain && equal_without_case(field_name(field), "Content-Transfer-Encoding")) {
         alternative(field, "Content-Transfer-Encoding: quoted-printable\r\n", false, true);
       } else {
         literal(field);
