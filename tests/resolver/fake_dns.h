@@ -4,6 +4,7 @@
 
 #include "resolver/resolver.h"
 #include "resolver/wire/question.h"
+#include "tests/seeded_dice.h"
 
 #include <algorithm>
 #include <chrono>
@@ -20,18 +21,7 @@ namespace bulkmail::resolver::fake {
 
 using namespace std::chrono_literals;
 
-struct SeededDice : Dice {
-  explicit SeededDice(std::uint64_t seed = 1) : state(seed) {}
-
-  std::uint64_t next() override { // splitmix64
-    std::uint64_t z = (state += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31U);
-  }
-
-  std::uint64_t state;
-};
+using test::SeededDice;
 
 inline Endpoint endpoint(std::string_view text) { return Endpoint::parse(text, 53).value(); }
 

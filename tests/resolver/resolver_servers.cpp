@@ -349,7 +349,7 @@ TEST_CASE("noise from the network never does more than delay") {
       }
       return packets;
     });
-    driver.dice.state = static_cast<std::uint64_t>(round);
+    driver.dice = SeededDice(static_cast<std::uint64_t>(round));
     (void)driver.route("d1.example"); // throws if a socket stays open or no answer comes
   }
 }

@@ -2,6 +2,7 @@
 
 #include "spool/digest.h"
 #include "spool/layout.h"
+#include "tests/seeded_dice.h"
 #include "tests/simulation/memory_disk.h"
 
 #include <catch2/catch.hpp>
@@ -10,7 +11,6 @@
 
 #include <cerrno>
 #include <functional>
-#include <random>
 #include <utility>
 
 using namespace bulkmail;
@@ -149,14 +149,6 @@ class MeddledDisk final : public Disk {
   Disk& disk_;
 };
 
-struct SeededDice final : Dice {
-  explicit SeededDice(std::uint64_t seed) : engine(seed) {}
-
-  std::uint64_t next() override { return engine(); }
-
-  std::mt19937_64 engine;
-};
-
 bool has(Spool& spool, const std::string& path) { return spool.disk.contents(path).has_value(); }
 
 } // namespace
@@ -178,7 +170,7 @@ TEST_CASE("a drop is claimed by rename, its facts and its small content at hand"
   CHECK(spool.disk.list("status")->empty());
 
   CHECK(spool.drop("news-0002", good).facts->number ==
-        message.facts->number + 1);   // another name: another message
+        message.facts->number + 1);  // another name: another message
   CHECK(spool.ignored("news-0003")); // gone before it was looked at
 }
 
@@ -631,7 +623,7 @@ TEST_CASE("a power cut at any step of a refusal never leaves a drop in bad/ with
       spool.claim("junk");
     } catch (const simulation::Crashed&) {
     }
-    SeededDice dice(seed);
+    test::SeededDice dice(seed);
     const auto after = spool.disk.power_cut(dice);
     if (!after->contents("bad/junk")) continue;
     const auto status = after->contents("status/junk.json");

@@ -1,6 +1,6 @@
 // Three messages with two or three recipients each on their whole way, stopped at every single change to the disk: by a crash of the
 // program, and by a power cut with several of the states in which the machine may come up again.
-#include "tests/simulation/seeded_dice.h"
+#include "tests/seeded_dice.h"
 #include "tests/spool/ledger_rig.h"
 
 #include <catch2/catch.hpp>
@@ -200,7 +200,7 @@ TEST_CASE("a power cut at any change to the disk loses nothing that was accepted
     const bool crashed = live_until(disk, change, witness);
     for (std::uint64_t seed = 0; seed < 6; ++seed) {
       INFO("power cut at change " << change << ", state " << seed);
-      simulation::SeededDice dice(change * 1'000 + seed);
+      test::SeededDice dice(change * 1'000 + seed);
       const auto after = disk.power_cut(dice);
       check_recovers(*after, witness);
     }
@@ -213,7 +213,7 @@ TEST_CASE("a power cut during a recovery changes nothing") {
     MemoryDisk disk(MemoryDisk::Profile::any);
     Witness witness;
     live_until(disk, 40, witness);
-    simulation::SeededDice dice(change);
+    test::SeededDice dice(change);
     const auto after = disk.power_cut(dice);
     after->crash_at_change(change);
     try {

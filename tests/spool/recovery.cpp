@@ -1,6 +1,6 @@
 // One test for each row of the table of states in docs/spool-format.md, and what else a start may find.
 #include "spool/drop/handling.h"
-#include "tests/simulation/seeded_dice.h"
+#include "tests/seeded_dice.h"
 #include "tests/spool/ledger_rig.h"
 
 #include <catch2/catch.hpp>
@@ -138,7 +138,7 @@ TEST_CASE("a message is never removed for a status that a power cut may take awa
     disk.put("cur/a", spool.drop);
     REQUIRE(write_status_file(disk, "a", status)); // and not synced
     LedgerRig(disk).recover();
-    simulation::SeededDice dice(seed);
+    test::SeededDice dice(seed);
     const auto after = disk.power_cut(dice);
     CHECK((after->contents("cur/a") || after->contents("status/a.json") == status));
   }

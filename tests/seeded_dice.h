@@ -5,11 +5,11 @@
 
 #include <random>
 
-namespace bulkmail::simulation {
+namespace bulkmail::test {
 
 class SeededDice final : public Dice {
  public:
-  explicit SeededDice(std::uint64_t seed) : engine_(seed) {}
+  explicit SeededDice(std::uint64_t seed = 1) : engine_(seed) {}
 
   std::uint64_t next() override { return engine_(); }
 
@@ -17,4 +17,4 @@ class SeededDice final : public Dice {
   std::mt19937_64 engine_;
 };
 
-} // namespace bulkmail::simulation
+} // namespace bulkmail::test
