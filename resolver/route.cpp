@@ -1,8 +1,14 @@
 #include "resolver/route.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bulkmail::resolver {
+
+bool Route::has_host(std::string_view name) const {
+  return std::ranges::find(hosts, name, &MailHost::name) != hosts.end() ||
+         std::ranges::find(unusable, name) != unusable.end();
+}
 
 std::vector<const MailHost*> Route::draw(Dice& dice) const {
   std::vector<const MailHost*> order;

@@ -36,13 +36,16 @@ struct RouteFailure {
 };
 
 struct Route {
-  std::string domain;               // canonical A-label form
-  std::vector<MailHost> hosts;      // usable ones, by preference; never empty
-  SiteKey site_key;                 // of the whole MX set, also of the hosts that are not usable now
-  std::string site;                 // its name, for people
-  bool implicit = false;            // no MX: the domain's own address
-  Monotonic expires{};              // never used later than this
-  std::vector<std::string> remarks; // worth a log line: "MX mx1.d1.example of d1.example is an alias"
+  std::string domain;                // canonical A-label form
+  std::vector<MailHost> hosts;       // usable ones, by preference; never empty
+  std::vector<std::string> unusable; // the names of the other hosts of the MX set
+  SiteKey site_key;                  // of the whole MX set, also of the hosts that are not usable now
+  std::string site;                  // its name, for people
+  bool implicit = false;             // no MX: the domain's own address
+  Monotonic expires{};               // never used later than this
+  std::vector<std::string> remarks;  // worth a log line: "MX mx1.d1.example of d1.example is an alias"
+
+  [[nodiscard]] bool has_host(std::string_view name) const; // usable or not
 
   // The order in which one session tries the hosts: equals shuffled anew (RFC 5321 §5.1).
   [[nodiscard]] std::vector<const MailHost*> draw(Dice& dice) const;

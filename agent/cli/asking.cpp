@@ -68,7 +68,7 @@ int show(const Config& config, const std::string& id, bool as_json) {
   const json status = response && response->ok ? response->body : read_status(config.spool.path, id);
   if (status.is_null())
     return said_no(fmt::format("no message {}: neither waiting nor in status/", id), not_known);
-  print(as_json ? line_of(status) : message_view(status));
+  print(as_json ? line_of(status) : message_view(status, now()));
   return EX_OK;
 }
 

@@ -150,6 +150,14 @@ std::string holds(const json& list) {
   return names.empty() ? "" : "held by hand: " + names + '\n';
 }
 
+// "12 recipients: the site's rate, in 5m (10 mx.example)"
+std::string holding(const json& line, Wall now) {
+  std::string out = counted(number(line, "recipients"), "recipient") + ": " + text(line, "cause");
+  if (member(line, "until").is_string()) out += ", " + time_until(line, "until", now);
+  if (member(line, "where").is_string()) out += " (" + text(line, "where") + ')';
+  return out;
+}
+
 std::string sender_of(const json& object) {
   const auto sender = text(object, "sender");
   return sender.empty() ? "<>" : sender;
@@ -202,7 +210,7 @@ std::string queue_view(const json& queue, Wall now) {
   return out;
 }
 
-std::string message_view(const json& status) {
+std::string message_view(const json& status, Wall now) {
   std::vector<Row> head{{"id", text(status, "id")}};
   if (const json& error = member(status, "error"); error.is_object()) {
     head.push_back({"refused", fmt::format("{} ({})", text(error, "text"), text(error, "code"))});
@@ -216,6 +224,11 @@ std::string message_view(const json& status) {
   if (member(status, "next_attempt_date").is_string())
     head.push_back({"next attempt", text(status, "next_attempt_date")});
   head.push_back({"recipients", counts(status)});
+  if (const json& forecast = member(status, "forecast"); forecast.is_object())
+    head.push_back({"forecast", fmt::format("half done {}, 99 % {}", time_until(forecast, "p50", now),
+                                            time_until(forecast, "p99", now))});
+  if (const json& lines = member(status, "holding"); lines.is_array())
+    for (const json& line : lines) head.push_back({"waits", holding(line, now)});
 
   std::vector<Row> rows{{"RECIPIENT", "ACTION", "STATUS", "ATTEMPTS", "HOST", "DIAGNOSTIC"}};
   if (const json& recipients = member(status, "recipients"); recipients.is_array()) {

@@ -5,6 +5,8 @@
 #include "resolver/route.h"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,11 +14,7 @@
 
 namespace bulkmail::agent {
 
-// Whether a selector of senders means this one, "" being the null sender.
-[[nodiscard]] bool means_sender(std::string_view text, std::string_view sender);
-// Whether a Site's identity, "10 mx1.example,20 mx2.example", has that host, which may have no usable address just now.
-[[nodiscard]] bool names_host(std::string_view site, std::string_view host);
-// Whether a selector of Sites means the one that a route leads to.
+// Whether a selector of Sites means the one that a route leads to: by its name or by that of a host.
 [[nodiscard]] bool means_site(std::string_view text, std::string_view name, const resolver::Route& route);
 
 class Holds {
@@ -32,7 +30,7 @@ class Holds {
  private:
   bool everything_ = false;
   std::set<std::uint64_t> messages_;
-  std::vector<std::string> senders_;
+  std::map<std::string, SenderPattern, std::less<>> senders_;
   std::vector<std::string> sites_; // and domains
 };
 

@@ -92,6 +92,7 @@ void Scheduler::add(Consignment consignment, Monotonic now) {
   std::vector<Ref<Job>> ready;
   const Ref<Mail> ref = s.backlog.add(consignment, s.domains, now, ready);
   Mail& mail = s.backlog.mails[ref];
+  s.newest = std::max(s.newest, mail.facts.number());
   s.apply_holds(mail);
   mail.weight =
       static_cast<std::uint16_t>(std::clamp(s.config.senders.weight(mail.facts.sender()), 1U, 0xffffU));
@@ -292,23 +293,6 @@ std::optional<Monotonic> Scheduler::wake_at(Monotonic now) const {
     consider(s.sites.give_up_at());
   }
   return at ? std::optional(std::max(*at, now)) : std::nullopt;
-}
-
-std::optional<Monotonic> Scheduler::next_attempt(std::uint64_t message) const {
-  Impl& s = *impl_;
-  std::optional<Monotonic> at;
-  const Ref<Mail> mail = s.backlog.find(message);
-  if (!mail) return at;
-  const auto consider = [&](Monotonic other) { at = std::min(at.value_or(other), other); };
-  for (Ref<Share> ref = s.backlog.mails[mail].shares; ref; ref = s.backlog.shares[ref].next_of_mail) {
-    const Share& share = s.backlog.shares[ref];
-    for (Ref<Job> job = share.delayed.first(); job; job = share.delayed.after(s.backlog.jobs, job))
-      consider(s.backlog.due_of(job));
-    if (!share.parcel) continue;
-    const Site& site = *s.sites.lane(s.backlog.parcels[share.parcel].lane).site;
-    if (site.down) consider(site.hold_until);
-  }
-  return at;
 }
 
 bool Scheduler::finished(std::uint64_t message) const { return !impl_->backlog.find(message); }

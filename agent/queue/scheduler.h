@@ -192,8 +192,6 @@ class Scheduler {
   [[nodiscard]] std::vector<std::string> domains_of(std::string_view site) const;
   void set_config(SchedulerConfig config, Monotonic now);
 
-  // Of a message: when its next delayed recipient is due. None: nothing is delayed.
-  [[nodiscard]] std::optional<Monotonic> next_attempt(std::uint64_t message) const;
   // When what is left of a message will be done, if its Sites go on as they do: for forecast(). Takes a millisecond at most.
   [[nodiscard]] Outlook outlook(std::uint64_t message, Monotonic now) const;
   // True once every recipient has been settled `done`.
@@ -230,6 +228,7 @@ class Scheduler {
     std::vector<std::string> hosts;
     std::uint64_t recipients = 0; // waiting for it, those that have a time of their own left out
     std::uint32_t sessions = 0, window = 0;
+    bool held = false;                     // by hand
     std::optional<Monotonic> next_attempt; // while it is down
     std::string last_reply;
   };

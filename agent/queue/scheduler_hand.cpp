@@ -5,12 +5,15 @@ namespace bulkmail::agent {
 
 // ---- What is meant
 
-bool Scheduler::Impl::selects(const Selector& what, const Mail& mail) const {
-  switch (what.kind) {
+bool Scheduler::Impl::selects(const Sweep& sweep, const Mail& mail) {
+  if (mail.facts.number() > sweep.newest) return false;
+  switch (sweep.what.kind) {
   case Selector::Kind::all:
   case Selector::Kind::site: return true; // some of its shares, perhaps
-  case Selector::Kind::message: return mail.facts.number() == what.number;
-  case Selector::Kind::sender: return means_sender(what.text, mail.facts.sender());
+  case Selector::Kind::message: return mail.facts.number() == sweep.what.number;
+  case Selector::Kind::sender:
+    return sweep.sender &&
+           sweep.sender->matches(mail.facts.sender(), SenderPattern::domain_of(mail.facts.sender()));
   }
   return false;
 }
@@ -30,10 +33,14 @@ bool Scheduler::Impl::means(std::string_view site, const DomainQueue& domain) {
 
 void Scheduler::Impl::start(Sweep::Kind kind, const Selector& what, Monotonic now) {
   tell(now);
+  std::optional<SenderPattern> sender;
+  if (what.kind == Selector::Kind::sender)
+    if (auto pattern = SenderPattern::parse(what.text)) sender = *std::move(pattern);
   if (what.kind == Selector::Kind::message) {
-    for (const Ref<Mail> part : backlog.parts(what.number)) sweeps.push_back({kind, what, part, {}});
+    for (const Ref<Mail> part : backlog.parts(what.number))
+      sweeps.push_back({kind, what, sender, newest, part, {}});
   } else if (const Ref<Mail> first = backlog.mails.first()) {
-    sweeps.push_back({kind, what, first, {}});
+    sweeps.push_back({kind, what, sender, newest, first, {}});
   }
 }
 
@@ -42,7 +49,7 @@ void Scheduler::Impl::sweep(Monotonic now) {
     Sweep& sweep = sweeps.front();
     while (sweep.mail) {
       Mail& mail = backlog.mails[sweep.mail];
-      if (!sweep.share && selects(sweep.what, mail)) {
+      if (!sweep.share && selects(sweep, mail)) {
         if (sweep.kind == Sweep::Kind::hold) apply_holds(mail);
         if (sweep.kind == Sweep::Kind::cancel && sweep.what.kind != Selector::Kind::site)
           mail.cancelled = true;

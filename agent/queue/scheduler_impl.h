@@ -50,8 +50,10 @@ struct Scheduler::Impl {
       cancel,
     } kind = Kind::flush;
     Selector what;
-    Ref<Mail> mail;   // where it has got to; none: done
-    Ref<Share> share; // within that
+    std::optional<SenderPattern> sender; // that `what` means, if it means senders
+    std::uint64_t newest = 0;            // message there was: those that come later are not meant
+    Ref<Mail> mail;                      // where it has got to; none: done
+    Ref<Share> share;                    // within that
   };
 
   Impl(SchedulerConfig c, Dice& d) : config(std::move(c)), sites(config, backlog.parcels, d) {}
@@ -72,6 +74,7 @@ struct Scheduler::Impl {
   Ref<Mail> expiring;                                              // whose jobs are being looked through
   Ref<Share> expiring_share;
   std::deque<Sweep> sweeps;
+  std::uint64_t newest = 0; // message there ever was
   // Recipients, beside those in lanes.
   std::uint64_t ready = 0, delayed = 0, resolving = 0, held = 0, in_attempt = 0;
   Monotonic latest{};      // the last time that anyone told
@@ -148,7 +151,7 @@ struct Scheduler::Impl {
   // scheduler_hand.cpp
   void start(Sweep::Kind kind, const Selector& what, Monotonic now);
   void set_hold(const Selector& what, bool on, Monotonic now);
-  [[nodiscard]] bool selects(const Selector& what, const Mail& mail) const;
+  [[nodiscard]] static bool selects(const Sweep& sweep, const Mail& mail);
   [[nodiscard]] bool selects(const Selector& what, const Share& share);
   [[nodiscard]] static bool means(std::string_view site, const DomainQueue& domain);
   void sweep(Monotonic now);

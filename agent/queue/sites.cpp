@@ -411,6 +411,7 @@ std::vector<Scheduler::SiteView> Sites::views() const {
     view.recipients = site.waiting;
     view.sessions = site.sessions();
     view.window = site.window.size();
+    view.held = site.held;
     if (site.down) view.next_attempt = site.hold_until;
     if (site.last_outcome) view.last_reply = site.last_outcome->diagnostic_code;
   }

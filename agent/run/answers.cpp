@@ -17,6 +17,13 @@ namespace {
 // Messages that a dump to the log names: whoever wants all asks for the queue.
 constexpr std::size_t most_dumped = 1000;
 
+template <class List>
+List joined(std::vector<List> parts) {
+  List all;
+  for (auto& part : parts) std::ranges::move(part, std::back_inserter(all));
+  return all;
+}
+
 } // namespace
 
 json Engine::describe_agent() {
@@ -62,15 +69,7 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
   case Request::Command::release:
   case Request::Command::cancel: return take_order(request, std::move(reply));
   case Request::Command::queue: return describe_queue(std::move(reply));
-  case Request::Command::show: {
-    const auto* message = find(request.id);
-    if (message == nullptr)
-      return reply->finish(Response::failure("no message " + request.id + " is waiting"));
-    return foresee({message->number()}, [this, id = request.id, reply] {
-      if (const auto* still = find(id)) return show(*still, reply);
-      reply->finish(Response::failure("message " + id + " is done"));
-    });
-  }
+  case Request::Command::show: return show(request.id, std::move(reply));
   }
   reply->finish(Response::failure("not a command of this version"));
 }
@@ -79,11 +78,20 @@ void Engine::answer(const Request& request, std::shared_ptr<Reply> reply) {
 void Engine::ask_sites(std::function<void(std::vector<Scheduler::SiteView>)> then) {
   using Views = std::vector<Scheduler::SiteView>;
   ask_all<Views>([](Worker& worker) { return worker.sites(); },
-                 [then = std::move(then)](std::vector<Views> parts) {
-                   Views all;
-                   for (auto& part : parts) std::ranges::move(part, std::back_inserter(all));
-                   then(std::move(all));
-                 });
+                 [then = std::move(then)](std::vector<Views> parts) { then(joined(std::move(parts))); });
+}
+
+void Engine::show(const std::string& id, std::shared_ptr<Reply> reply) {
+  const auto* message = find(id);
+  if (message == nullptr) return reply->finish(Response::failure("no message " + id + " is waiting"));
+  using Lines = std::vector<Scheduler::Holding>;
+  foresee({message->number()}, [this, id, number = message->number(), reply] {
+    ask_all<Lines>([number](Worker& worker) { return worker.holding(number); },
+                   [this, id, reply](std::vector<Lines> parts) {
+                     if (const auto* still = find(id)) return show(*still, joined(std::move(parts)), reply);
+                     reply->finish(Response::failure("message " + id + " is done"));
+                   });
+  });
 }
 
 void Engine::describe_queue(std::shared_ptr<Reply> reply) {
@@ -112,19 +120,28 @@ void Engine::run_answers() {
   std::erase_if(answers_, [](QueueAnswer& answer) { return !answer.turn(); });
 }
 
-// The status file as it would be now, rendered off the loop.
-void Engine::show(const spool::Message& message, std::shared_ptr<Reply> reply) {
+// The status file as it would be now, rendered off the loop, and why it waits.
+void Engine::show(const spool::Message& message, const std::vector<Scheduler::Holding>& holding,
+                  std::shared_ptr<Reply> reply) {
+  json lines = json::array();
+  for (const auto& line : holding) {
+    lines.push_back({{"cause", to_string(line.cause)},
+                     {"where", line.where.empty() ? json() : json(line.where)},
+                     {"recipients", line.recipients},
+                     {"until", date_of(line.until)}});
+  }
   auto snapshot = std::make_shared<spool::Snapshot>(message.view(seams_.clock.now().wall));
   auto text = std::make_shared<std::string>();
   const auto next = message.next_attempt_date();
   seams_.pool.run(
-      [snapshot, text, hostname = config().hostname, next] {
+      [snapshot, text, hostname = config().hostname, next, lines = lines.dump()] {
         spool::LedgerConfig all;
         all.reporting_mta = hostname;
         *text = spool::render_status(*snapshot, all);
         while (!text->empty() && text->back() != '}') text->pop_back();
         if (!text->empty()) text->pop_back();
-        *text += R"(,"next_attempt_date":)" + (next ? '"' + date_text(*next) + '"' : "null") + "}}\n";
+        *text += R"(,"next_attempt_date":)" + (next ? '"' + date_text(*next) + '"' : "null") +
+                 R"(,"holding":)" + lines + "}}\n";
         text->insert(0, R"({"ok":true,"body":)");
       },
       [text, reply] { reply->finish(std::move(*text)); });
@@ -138,7 +155,7 @@ void Engine::dump_state() {
       append_message(messages, *message, order_file_.orders());
       return ++named < most_dumped;
     });
-    for (const auto& site : all) append_site(sites, site, date_of(site.next_attempt), order_file_.orders());
+    for (const auto& site : all) append_site(sites, site, date_of(site.next_attempt));
     // Asked for: written whatever the level.
     say(seams_.log, Level::warning, "state",
         fmt::format(R"({{"agent":{},"messages":[{}],"sites":[{}]}})", describe_agent().dump(), messages,

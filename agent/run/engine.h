@@ -153,7 +153,9 @@ class Engine final : private Intake::Sink, private Worker::Office {
 
   // answers.cpp
   void answer(const Request& request, std::shared_ptr<Reply> reply);
-  void show(const spool::Message& message, std::shared_ptr<Reply> reply);
+  void show(const std::string& id, std::shared_ptr<Reply> reply);
+  void show(const spool::Message& message, const std::vector<Scheduler::Holding>& holding,
+            std::shared_ptr<Reply> reply);
   void ask_sites(std::function<void(std::vector<Scheduler::SiteView>)> then);
   void describe_queue(std::shared_ptr<Reply> reply);
   void run_answers();

@@ -51,7 +51,7 @@ bool QueueAnswer::turn() {
     list_begun_ = false;
   }
   for (; next_site_ < sites_.size() && left > 0; ++next_site_, --left)
-    append_site(list, sites_[next_site_], sources_.date(sites_[next_site_].next_attempt), sources_.orders);
+    append_site(list, sites_[next_site_], sources_.date(sites_[next_site_].next_attempt));
   send_list();
   if (next_site_ < sites_.size()) return true;
   reply_->finish("]}}\n");
@@ -72,8 +72,7 @@ void append_message(std::string& out, const spool::Message& message, const Stand
   json.key("held").boolean(orders.holds_message(facts->number, facts->envelope.sender())).end('}');
 }
 
-void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date,
-                 const StandingOrders& orders) {
+void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date) {
   if (!out.empty()) out += ',';
   out +=
       line_of({{"site", site.site},
@@ -81,7 +80,7 @@ void append_site(std::string& out, const Scheduler::SiteView& site, const nlohma
                {"recipients", site.recipients},
                {"sessions", site.sessions},
                {"window", site.window},
-               {"held", orders.holds_site(site.site, site.hosts)},
+               {"held", site.held},
                {"next_attempt_date", next_attempt_date},
                {"last_reply", site.last_reply.empty() ? nlohmann::json() : nlohmann::json(site.last_reply)}});
 }

@@ -47,8 +47,7 @@ class QueueAnswer {
 
 // Append one more to a list, with the comma before it unless `out` is empty.
 void append_message(std::string& out, const spool::Message& message, const StandingOrders& orders);
-void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date,
-                 const StandingOrders& orders);
+void append_site(std::string& out, const Scheduler::SiteView& site, const nlohmann::json& next_attempt_date);
 
 // A date as every answer has it.
 [[nodiscard]] std::string date_text(Wall wall);

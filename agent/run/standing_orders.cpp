@@ -137,12 +137,6 @@ bool StandingOrders::holds_message(std::uint64_t number, std::string_view sender
                              [&](const auto& one) { return one.second.matches(sender, domain); });
 }
 
-bool StandingOrders::holds_site(std::string_view name, const std::vector<std::string>& hosts) const {
-  return std::ranges::any_of(held_sites_, [&](const auto& text) {
-    return text == name || names_host(name, text) || std::ranges::find(hosts, text) != hosts.end();
-  });
-}
-
 json StandingOrders::list_holds() const {
   json list = json::array();
   if (all_held_) list.push_back({{"all", true}});

@@ -40,7 +40,6 @@ class StandingOrders {
 
   [[nodiscard]] std::vector<Selector> holds() const;
   [[nodiscard]] bool holds_message(std::uint64_t number, std::string_view sender) const;
-  [[nodiscard]] bool holds_site(std::string_view name, const std::vector<std::string>& hosts) const;
   // [{"id":"news-1"},{"sender":"example.org"},{"site":"mx.example"},{"all":true}]
   [[nodiscard]] nlohmann::json list_holds() const;
 

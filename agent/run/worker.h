@@ -98,6 +98,11 @@ class Worker final : private Courier::Desk {
   // What is to be expected of its part of each of these messages.
   [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
 
+  // Why its part of a message does not go now.
+  [[nodiscard]] std::vector<Scheduler::Holding> holding(std::uint64_t message) const {
+    return scheduler_.holding(message);
+  }
+
   // Those that a Site's selector means at the moment, canonical.
   [[nodiscard]] std::vector<std::string> domains_of(const std::string& site) const {
     return scheduler_.domains_of(site);

@@ -62,8 +62,8 @@ void MxLookup::literal(IpAddress address, Monotonic now) {
   if (address.is_private() && !rules_->allow_private) {
     return fail(true, "5.4.4", fmt::format("{} is not a public address", route_.domain), until, true);
   }
-  route_.hosts.push_back({route_.domain, 0, {address}});
   identify(std::vector<MxData>{{0, route_.domain}});
+  use({route_.domain, 0, {address}});
   route_.implicit = true;
   route_.expires = until;
   result_ = std::move(route_);
@@ -106,6 +106,12 @@ void MxLookup::identify(const std::vector<MxData>& hosts) {
   SiteIdentity site = site_of(hosts);
   route_.site_key = site.key;
   route_.site = std::move(site.name);
+  for (const MxData& mx : hosts) route_.unusable.push_back(mx.exchange);
+}
+
+void MxLookup::use(MailHost host) {
+  std::erase(route_.unusable, host.name);
+  route_.hosts.push_back(std::move(host));
 }
 
 void MxLookup::add_candidate(MxData mx) {
@@ -186,8 +192,7 @@ void MxLookup::decide(Monotonic now) {
       route_.remarks.push_back(fmt::format("MX {} of {} is an alias", candidate.mx.exchange, route_.domain));
       break;
     }
-    route_.hosts.push_back(
-        {std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses)});
+    use({std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses)});
   }
   if (!route_.hosts.empty()) {
     route_.expires = usable_until(expires, now);

@@ -61,6 +61,7 @@ class MxLookup {
   void take_hosts(const std::vector<MxData>& hosts, Monotonic now);
   void identify(const std::vector<MxData>& hosts);
   void add_candidate(MxData mx);
+  void use(MailHost host);
   [[nodiscard]] Finding examine(const Candidate& candidate) const;
   void decide(Monotonic now);
   void fail(bool permanent, const char* status, std::string text, Monotonic until, bool policy = false);

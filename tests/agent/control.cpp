@@ -158,28 +158,39 @@ TEST_CASE("an answer without the expected fields is shown without them") {
   CHECK_THAT(queue_view(json(), now), Catch::EndsWith("no message waits\n"));
   CHECK_NOTHROW(
       queue_view({{"messages", {1, "x", nullptr, json::object()}}, {"sites", {json::array()}}}, now));
-  CHECK_NOTHROW(message_view(json::array({1})));
-  CHECK_NOTHROW(message_view({{"recipients", {1}}, {"counts", "x"}, {"error", 5}}));
+  CHECK_NOTHROW(message_view(json::array({1}), now));
+  CHECK_NOTHROW(message_view({{"recipients", {1}}, {"counts", "x"}, {"error", 5}}, now));
 }
 
 TEST_CASE("a message is shown with each recipient, a refused drop with its reason") {
-  const json status{{"id", "n"},
-                    {"sender", "s@x.example"},
-                    {"size", 5},
-                    {"arrival_date", "a"},
-                    {"expires", "e"},
-                    {"counts", {{"total", 1}, {"delayed", 1}}},
-                    {"recipients",
-                     {{{"final_recipient", "rfc822; a@d"},
-                       {"action", "delayed"},
-                       {"status", "4.4.3"},
-                       {"attempts", 2},
-                       {"remote_mta", nullptr},
-                       {"diagnostic_code", "x-bulkmail; no answer"}}}}};
-  const auto page = message_view(status);
+  const json status{
+      {"id", "n"},
+      {"sender", "s@x.example"},
+      {"size", 5},
+      {"arrival_date", "a"},
+      {"expires", "e"},
+      {"counts", {{"total", 1}, {"delayed", 1}}},
+      {"recipients",
+       {{{"final_recipient", "rfc822; a@d"},
+         {"action", "delayed"},
+         {"status", "4.4.3"},
+         {"attempts", 2},
+         {"remote_mta", nullptr},
+         {"diagnostic_code", "x-bulkmail; no answer"}}}},
+      {"forecast", {{"p50", "1970-01-01T00:05:00.000Z"}, {"p99", "1970-01-01T02:00:00.000Z"}}},
+      {"holding",
+       {{{"cause", "the site's rate"},
+         {"where", "10 mx.example"},
+         {"recipients", 1},
+         {"until", "1970-01-01T00:00:30.000Z"}},
+        {{"cause", "not looked at"}, {"where", nullptr}, {"recipients", 2}, {"until", nullptr}}}}};
+  const auto page = message_view(status, Wall{});
   CHECK_THAT(page, Catch::Contains("sender      s@x.example\n"));
+  CHECK_THAT(page, Catch::Contains("forecast    half done in 5m, 99 % in 2h\n"
+                                   "waits       1 recipient: the site's rate, in 30s (10 mx.example)\n"
+                                   "waits       2 recipients: not looked at\n"));
   CHECK_THAT(page, Catch::EndsWith("rfc822; a@d  delayed  4.4.3   2         -     x-bulkmail; no answer\n"));
-  CHECK(message_view(
-            {{"id", "b"}, {"error", {{"code", "truncated"}, {"text", "no final dot"}, {"line", 17}}}}) ==
-        "id       b\nrefused  no final dot (truncated)\nline     17\n");
+  CHECK(
+      message_view({{"id", "b"}, {"error", {{"code", "truncated"}, {"text", "no final dot"}, {"line", 17}}}},
+                   Wall{}) == "id       b\nrefused  no final dot (truncated)\nline     17\n");
 }

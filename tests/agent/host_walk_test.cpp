@@ -13,7 +13,7 @@ using transport::Trouble;
 namespace {
 
 struct Walk {
-  test::SeededDice dice{3};
+  bulkmail::test::SeededDice dice{3};
   HostHealth health;
   Monotonic now = Monotonic{} + 1h;
   resolver::Route route;

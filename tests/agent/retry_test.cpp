@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("A retry is lengthened by up to a quarter, spread over all of it, and never shortened") {
   const RetrySchedule schedule({5min, 10min, 4h});
-  test::SeededDice dice(7);
+  bulkmail::test::SeededDice dice(7);
   milliseconds least = 1h, most = 0ms;
   for (int i = 0; i < 2000; ++i) {
     const auto delay = schedule.delay(1, dice);
@@ -24,7 +24,7 @@ TEST_CASE("A retry is lengthened by up to a quarter, spread over all of it, and 
 
 TEST_CASE("The last step of a retry schedule repeats") {
   const RetrySchedule schedule({5min, 10min, 4h});
-  test::SeededDice dice(7);
+  bulkmail::test::SeededDice dice(7);
   for (const std::uint32_t attempts : {3U, 4U, 1000U}) {
     const auto delay = schedule.delay(attempts, dice);
     CHECK(delay >= 4h);

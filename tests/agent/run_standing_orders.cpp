@@ -2,8 +2,8 @@
 #include "agent/queue/holds.h"
 #include "agent/run/order_file.h"
 #include "spool/layout.h"
+#include "tests/seeded_dice.h"
 #include "tests/simulation/memory_disk.h"
-#include "tests/simulation/seeded_dice.h"
 
 #include <catch2/catch.hpp>
 
@@ -82,7 +82,7 @@ TEST_CASE("standing orders outlive a power cut once they are written, and one on
         whole = write_standing_orders(disk, after.serialise()).has_value();
       } catch (const simulation::Crashed&) {
       }
-      simulation::SeededDice dice(change);
+      bulkmail::test::SeededDice dice(change);
       const auto later = disk.power_cut(dice);
       const auto read = read_standing_orders(*later);
       REQUIRE(read);
@@ -145,26 +145,15 @@ TEST_CASE("a message is held by its number, by its sender, or with all others") 
   CHECK(orders.holds_message(8, ""));
 }
 
-TEST_CASE("a Site is held by its name or a host's") {
-  StandingOrders orders;
-  orders.hold(site("MX1.example"), "");
-  CHECK(orders.holds_site("10 mx1.example,20 mx2.example", {"mx1.example", "mx2.example"}));
-  CHECK_FALSE(orders.holds_site("10 mx2.example", {"mx2.example"}));
-  orders.hold(site("10 mx2.example"), "");
-  CHECK(orders.holds_site("10 mx2.example", {"mx2.example"}));
-}
-
-TEST_CASE("a Site has the hosts of its identity, whole names alone, whether they have an address or not") {
-  const std::string site = "10 mx1.example,20 a.mx2.example";
-  for (const auto* host : {"mx1.example", "a.mx2.example"}) CHECK(names_host(site, host));
+TEST_CASE("a Site has the hosts of its MX set, whole names alone, whether they have an address or not") {
+  resolver::Route route;
+  route.hosts.push_back({"mx1.example", 10, {}});
+  route.unusable = {"a.mx2.example"};
+  for (const auto* meant : {"group", "mx1.example", "a.mx2.example"})
+    CHECK(means_site(meant, "group", route));
   for (const auto* other :
        {"", "mx2.example", "mx1", "x1.example", "10 mx1.example", "example", "a.mx2.exampl"})
-    CHECK_FALSE(names_host(site, other));
-  resolver::Route route;
-  route.site = site;
-  CHECK(means_site("a.mx2.example", "group", route));
-  CHECK(means_site("group", "group", route));
-  CHECK_FALSE(means_site("mx2.example", "group", route));
+    CHECK_FALSE(means_site(other, "group", route));
 }
 
 TEST_CASE("what has left the spool is forgotten, and its number held by nobody") {

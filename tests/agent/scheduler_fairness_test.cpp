@@ -200,6 +200,43 @@ TEST_CASE("A held domain or site sends nothing, and others go on") {
   CHECK(f.the_work().route->site == "10 mx");
 }
 
+TEST_CASE("What comes while a cancel goes through the queue is not meant by it") {
+  Fixture f;
+  std::vector<std::string> many;
+  for (int i = 0; i < 5000; ++i) many.push_back(fmt::format("u@d{}.mx", i));
+  f.add(many);
+  f.scheduler.cancel({}, f.now);
+  REQUIRE(f.scheduler.next_work(f.now)); // it has only begun
+  const auto& later = f.add({"late@d.mx"});
+  std::size_t cancelled = 0;
+  for (;;) {
+    f.route_all();
+    const auto work = f.work();
+    if (!work) break;
+    if (work->kind != Kind::cancelled) {
+      CHECK(work->message == later.number());
+      f.complete(*work);
+      break;
+    }
+    cancelled += work->recipients.size();
+    CHECK(work->message == 1);
+    f.settle(*work, done);
+  }
+  CHECK(f.scheduler.finished(later.number()));
+  CHECK(cancelled > 0);
+}
+
+TEST_CASE("A held sender is meant however its domain is written") {
+  Fixture f;
+  f.messages.push_back(make_message(1, {"u@d.mx"}));
+  REQUIRE(f.messages.back()->facts()->envelope.sender() == "list@example.org");
+  f.scheduler.hold(from_sender(GENERATE("EXAMPLE.org", "list@Example.Org", "*.org")), f.now);
+  put(f.scheduler, *f.messages.back(), f.now + 1h, f.now);
+  f.route_all();
+  CHECK(f.all_work().empty());
+  CHECK(f.scheduler.load().held == 1);
+}
+
 TEST_CASE("What is cancelled comes back so, and what is in an attempt when that ends") {
   Fixture f({.connections_per_site = 1, .recipients_per_transaction = 10});
   auto& message = f.add(users(2500, "d.mx"));

@@ -4,6 +4,7 @@
 #include "agent/queue/scheduler.h"
 #include "resolver/answer/answer.h"
 #include "spool/message.h"
+#include "tests/seeded_dice.h"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -18,21 +19,7 @@
 namespace bulkmail::agent::test {
 
 using namespace std::chrono_literals;
-
-class SeededDice : public Dice {
- public:
-  explicit SeededDice(std::uint64_t seed) : state_(seed) {}
-
-  std::uint64_t next() override { // splitmix64
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
+using bulkmail::test::SeededDice;
 
 inline std::unique_ptr<spool::Message>
 make_message(std::uint64_t number, const std::vector<std::string>& recipients, bool verp = false) {
@@ -161,6 +148,16 @@ struct Fixture {
     outcome.action = spool::Action::delayed;
     outcome.diagnostic_code = "x-bulkmail; connect timed out";
     return std::make_shared<const spool::Outcome>(outcome);
+  }
+
+  // When the first recipient of a message that is delayed, by itself or with its Site, is tried next.
+  std::optional<Monotonic> next_attempt(std::uint64_t message) const {
+    using Cause = Scheduler::Holding::Cause;
+    std::optional<Monotonic> next;
+    for (const auto& line : scheduler.holding(message))
+      if (line.cause == Cause::delayed || line.cause == Cause::site_down)
+        next = std::min(next.value_or(*line.until), *line.until);
+    return next;
   }
 
   std::uint64_t known() const {

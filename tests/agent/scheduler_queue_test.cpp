@@ -135,7 +135,7 @@ TEST_CASE("Recipients that part ways each go their own") {
                      std::vector{delayed(late), done, again, delayed(soon), done, delayed(late)}, f.now);
   CHECK(f.scheduler.load().delayed == 3);
   CHECK(f.scheduler.load().ready == 1);
-  CHECK(f.scheduler.next_attempt(message.number()) == soon);
+  CHECK(f.next_attempt(message.number()) == soon);
   f.scheduler.session_free(work.session, f.now);
 
   const Work rest = f.the_work();
@@ -150,14 +150,14 @@ TEST_CASE("Recipients that part ways each go their own") {
   CHECK(second.recipients == std::vector<std::uint32_t>{3});
   f.settle(second, done);
   f.scheduler.session_gone(second.session, Scheduler::Gone::closed, nullptr, f.now);
-  CHECK(f.scheduler.next_attempt(message.number()) == late);
+  CHECK(f.next_attempt(message.number()) == late);
 
   f.now = late;
   const Work third = f.the_work();
   CHECK(third.recipients == std::vector<std::uint32_t>{0, 5});
   f.complete(third);
   CHECK(f.scheduler.finished(message.number()));
-  CHECK_FALSE(f.scheduler.next_attempt(message.number()));
+  CHECK_FALSE(f.next_attempt(message.number()));
 }
 
 TEST_CASE("What is tried again at once comes before what waits, and before the next message") {
@@ -202,7 +202,7 @@ TEST_CASE("Restored delays are kept: not before they are due, and the others at 
   f.route_all();
   const Work work = f.the_work();
   CHECK(std::set(work.recipients.begin(), work.recipients.end()) == std::set<std::uint32_t>{0, 2});
-  CHECK(f.scheduler.next_attempt(1) == f.now + 10min);
+  CHECK(f.next_attempt(1) == f.now + 10min);
 }
 
 TEST_CASE("When a message's time is over, what is not in an attempt comes back as expired, in chunks") {

@@ -147,7 +147,7 @@ TEST_CASE("A site without a session left is down: what waits is told once, and w
   tell_all(due);
   CHECK(answered == 2500);
   CHECK(view(f, "10 mx").next_attempt == due);
-  CHECK(f.scheduler.next_attempt(message.number()) == due);
+  CHECK(f.next_attempt(message.number()) == due);
   CHECK(f.scheduler.load().delayed == 2600);
   CHECK(f.scheduler.quiet());
   CHECK(f.scheduler.wake_at(f.now) == due);
@@ -208,12 +208,12 @@ TEST_CASE("Recipients with an answer of their own keep their own time through an
   f.scheduler.session_gone(first.session, Gone::closed, nullptr, f.now);
   f.refuse(f.the_work());
   const auto due = *view(f, "10 mx").next_attempt;
-  CHECK(f.scheduler.next_attempt(message.number()) == f.now + 1min);
+  CHECK(f.next_attempt(message.number()) == f.now + 1min);
   f.now += 1min;
   const Work told = f.the_work();
   CHECK(told.kind == Kind::site_down);
   f.settle(told, delayed(told.due));
-  CHECK(f.scheduler.next_attempt(message.number()) == due);
+  CHECK(f.next_attempt(message.number()) == due);
 }
 
 TEST_CASE("A session that comes through after all ends the outage") {
@@ -428,7 +428,7 @@ TEST_CASE("What is not known is ignored") {
   f.scheduler.settle(7, {}, f.now);
   f.scheduler.forget(7);
   CHECK(f.scheduler.finished(7));
-  CHECK_FALSE(f.scheduler.next_attempt(7));
+  CHECK_FALSE(f.next_attempt(7));
   CHECK(f.scheduler.quiet());
   CHECK_FALSE(f.scheduler.wake_at(f.now));
 }

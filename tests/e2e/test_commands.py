@@ -1,4 +1,5 @@
 """The command line: what each subcommand does, prints and exits with, and what signals do."""
+import datetime
 import json
 import os
 import signal
@@ -511,8 +512,12 @@ def test_queue_and_show_tell_what_waits_and_why(start_world, start_agent, spool)
     assert text.returncode == 0 and "waiting-mail" in text.stdout.decode()
     shown = agent.command("show", "waiting-mail")
     assert shown.returncode == 0
-    for word in ("late@d1.example", "450 4.2.0 later"):
+    for word in ("late@d1.example", "450 4.2.0 later", "99 % in ", "1 recipient: delayed, in "):
         assert word in shown.stdout.decode()
+    [line] = json.loads(agent.command("show", "waiting-mail", "--json").stdout)["holding"]
+    assert line["cause"] == "delayed" and line["recipients"] == 1
+    told, kept = (datetime.datetime.fromisoformat(date) for date in (line["until"], message["next_attempt_date"]))
+    assert abs((told - kept).total_seconds()) < 0.05
     # Half of the recipients are done, the other will be with its next attempt.
     forecast = status["forecast"]
     assert forecast["p50"] < message["next_attempt_date"] <= forecast["p99"]

@@ -229,7 +229,12 @@ TEST_CASE("an MX that is an address in text is unusable, and nobody is asked abo
   records.address("192.0.2.1", "192.0.2.1"); // even if someone would answer
   Driver driver(records);
   CHECK(shown(driver.route("d1.example")) == "F 5.4.4");
-  CHECK(shown(driver.route("d2.example")) == "20 mx.d2.example 192.0.2.2");
+  const auto route = driver.route("d2.example");
+  CHECK(shown(route) == "20 mx.d2.example 192.0.2.2");
+  CHECK(route->unusable == std::vector<std::string>{"192.0.2.1"});
+  CHECK(route->has_host("192.0.2.1"));
+  CHECK(route->has_host("mx.d2.example"));
+  CHECK_FALSE(route->has_host("d2.example"));
   CHECK(driver.asked("192.0.2.1", Type::a) == 0);
 }
 
