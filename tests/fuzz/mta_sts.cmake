@@ -1,0 +1,1 @@
+bulkmail_fuzz(mta_sts bulkmail_resolver)
