@@ -1,10 +1,14 @@
 #include "agent/config/config.h"
 
 #include "agent/config/keys.h"
+#include "agent/config/units.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <type_traits>
+#include <utility>
 
 namespace bulkmail::agent {
 namespace {
@@ -37,6 +41,38 @@ class Reader {
     entry(override_.key, toml::value<std::string>(override_.value), {});
   }
 
+  // What is right by itself, but not beside the rest.
+  void judge_sources() {
+    const auto& smtp = config_.smtp;
+    const auto is_listed = [&](const auto& address) {
+      return std::ranges::find(smtp.source, address) != smtp.source.end();
+    };
+    const auto judge_warmup = [&](std::span<const Rate> steps, const std::string& key, std::size_t entry) {
+      for (const Rate& step : steps) {
+        if (step.count >= config_.agent.workers) continue;
+        return complain_of(
+            key, entry,
+            fmt::format("{} has fewer recipients than agent.workers is ({}), each of which has "
+                        "its part",
+                        format_rate(step), config_.agent.workers));
+      }
+    };
+    if (smtp.source.empty() && !smtp.warmup.empty())
+      complain_of("smtp.warmup", 0, "is for the addresses of smtp.source, which has none");
+    judge_warmup(smtp.warmup, "smtp.warmup", 0);
+    for (std::size_t i = 0; i < config_.sources.size(); ++i) {
+      const SourceEntry& entry = config_.sources[i];
+      if (!is_listed(*entry.address))
+        complain_of("source.address", i, fmt::format("{} is not in smtp.source", entry.address->to_string()));
+      if (entry.warmup) judge_warmup(*entry.warmup, "source.warmup", i);
+    }
+    for (std::size_t i = 0; i < config_.sites.size(); ++i) {
+      for (const auto& address : config_.sites[i].source)
+        if (!is_listed(address))
+          complain_of("site.source", i, fmt::format("{} is not in smtp.source", address.to_string()));
+    }
+  }
+
  private:
   static constexpr std::size_t most_entries = 1000; // as for the patterns of one
 
@@ -55,6 +91,8 @@ class Reader {
                  fmt::format("{} is a list of tables: it is set as a whole, {}=[{{…}}]", list, list));
       else if (list == "site")
         tables(config_.sites, site_keys(), node, list, at);
+      else if (list == "source")
+        tables(config_.sources, source_keys(), node, list, at);
       else
         tables(config_.senders, sender_keys(), node, list, at);
     } else if (is_planned(name)) {
@@ -83,6 +121,7 @@ class Reader {
           fmt::format("{} must have at most {} tables, not {}", list, most_entries, array->size()));
     std::vector<Entry> entries;
     for (const toml::node& item : *array) {
+      entry_ = entries.size();
       Entry entry;
       const std::size_t errors = errors_.size();
       for (const auto& [key, value] : *item.as_table())
@@ -106,9 +145,15 @@ class Reader {
 
   template <class Owner>
   void read(const KeyOf<Owner>& key, Owner& owner, const toml::node& node, toml::source_position at) {
+    const auto begin = at.line == 0 ? at : node.source().begin;
+    places_[{std::string(key.name), std::is_same_v<Owner, Config> ? 0 : entry_}] = {file_, begin};
     if (auto problem = key.read(owner, node); !problem.empty())
-      complain(at.line == 0 ? at : node.source().begin, std::string(key.name),
-               fmt::format("{} {}", key.name, problem));
+      complain(begin, std::string(key.name), fmt::format("{} {}", key.name, problem));
+  }
+
+  void complain_of(const std::string& key, std::size_t entry, std::string_view text) {
+    const Place& place = places_.at({key, entry});
+    errors_.push_back({place.file, place.at.line, place.at.column, key, fmt::format("{} {}", key, text)});
   }
 
   void unknown_key(const std::string& name, toml::source_position at) {
@@ -122,9 +167,33 @@ class Reader {
   Config& config_;
   std::vector<ConfigError>& errors_;
   std::string file_;
+
+  struct Place {
+    std::string file;
+    toml::source_position at;
+  };
+
+  std::size_t entry_ = 0;                                       // of a list of tables
+  std::map<std::pair<std::string, std::size_t>, Place> places_; // of the values, by key and entry
 };
 
 } // namespace
+
+std::vector<bulkmail::resolver::IpAddress> Config::warming() const {
+  auto addresses = smtp.source;
+  std::erase_if(addresses, [&](const auto& address) { return warmup_of(address).empty(); });
+  return addresses;
+}
+
+std::vector<Rate> Config::warmup_of(const bulkmail::resolver::IpAddress& source) const {
+  const auto entry = std::ranges::find(sources, source, &SourceEntry::address);
+  return entry == sources.end() ? smtp.warmup : entry->warmup.value_or(smtp.warmup);
+}
+
+std::string Config::hostname_of(const std::optional<bulkmail::resolver::IpAddress>& source) const {
+  const auto entry = std::ranges::find(sources, source, &SourceEntry::address);
+  return !source || entry == sources.end() || entry->hostname.empty() ? hostname : entry->hostname;
+}
 
 std::string Config::lmtp_socket() const {
   if (listen.lmtp.empty()) return {};
@@ -152,6 +221,7 @@ std::expected<Config, std::vector<ConfigError>> load_config(std::string_view tex
   Reader reader(config, errors);
   reader.file(text, file);
   for (const Override& override_ : overrides) reader.override_key(override_);
+  if (errors.empty()) reader.judge_sources();
   if (errors.empty()) return config;
   // Tables come sorted by key; people read from the top down.
   std::ranges::stable_sort(errors, [](const ConfigError& a, const ConfigError& b) {

@@ -6,6 +6,7 @@
 // in.
 #pragma once
 
+#include "agent/config/source_entry.h"
 #include "agent/queue/rate.h"
 #include "agent/queue/sender_rules.h"
 #include "agent/queue/site_rules.h"
@@ -77,6 +78,7 @@ struct Config {
     std::uint64_t messages_per_connection = 1000;
     bool mixed_domains = false;
     std::vector<bulkmail::resolver::IpAddress> source; // empty: the system chooses
+    std::vector<Rate> warmup;                          // of each of them; empty: none
     PrivateTargets private_targets = PrivateTargets::refuse;
     EightBit eight_bit = EightBit::send;
     transport::Timeouts timeouts;
@@ -101,8 +103,14 @@ struct Config {
     std::string target = "stderr"; // or a file's path
   } log;
 
-  std::vector<SiteRule> sites;     // [[site]], as it stands
-  std::vector<SenderRule> senders; // [[sender]]
+  std::vector<SourceEntry> sources; // [[source]], as it stands
+  std::vector<SiteRule> sites;      // [[site]], as it stands
+  std::vector<SenderRule> senders;  // [[sender]]
+
+  // Of one of the addresses to send from: its [[source]] entry's, or what holds for all.
+  [[nodiscard]] std::vector<bulkmail::resolver::IpAddress> warming() const; // those that have one
+  [[nodiscard]] std::vector<Rate> warmup_of(const bulkmail::resolver::IpAddress& source) const;
+  [[nodiscard]] std::string hostname_of(const std::optional<bulkmail::resolver::IpAddress>& source) const;
 
   // Where the LMTP socket is: an absolute path, relative ones being the spool's; empty: LMTP is off.
   [[nodiscard]] std::string lmtp_socket() const;

@@ -339,6 +339,11 @@ std::string judge_group(std::string_view name) {
   return {};
 }
 
+constexpr std::size_t most_sources = 64; // addresses to send from
+
+// The steps of the first days of one.
+constexpr ListOf<PerTime> warmup{{24h * 366}, 0, 100};
+
 #define PLACE(member) [](auto& owner) -> auto& { return owner.member; }
 
 std::vector<Key> make_keys() {
@@ -403,8 +408,10 @@ std::vector<Key> make_keys() {
           Number<std::uint64_t>{1, 1'000'000'000}, "Transactions of one session"),
       key("smtp.mixed_domains", PLACE(smtp.mixed_domains), Boolean{},
           "Recipients of several domains of one site in one transaction"),
-      key("smtp.source", PLACE(smtp.source), ListOf<LocalAddress>{{}, 0, 64},
+      key("smtp.source", PLACE(smtp.source), ListOf<LocalAddress>{{}, 0, most_sources},
           "Local addresses to send from, session by session in turn; empty: the system chooses"),
+      key("smtp.warmup", PLACE(smtp.warmup), warmup,
+          "Recipients in a time from each address of `smtp.source`, step by step from its first one on"),
       key("smtp.private_targets", PLACE(smtp.private_targets),
           one_of<Smtp::PrivateTargets>(
               {{"refuse", Smtp::PrivateTargets::refuse}, {"allow", Smtp::PrivateTargets::allow}}),
@@ -454,6 +461,17 @@ std::vector<Key> make_keys() {
   };
 }
 
+std::vector<KeyOf<SourceEntry>> make_source_keys() {
+  return {
+      key_of<SourceEntry>("source.address", PLACE(address), Maybe<LocalAddress>{},
+                          "One of the addresses of `smtp.source`; never empty"),
+      key_of<SourceEntry>("source.hostname", PLACE(hostname), Text{"host name", judge_hostname},
+                          "The name said in EHLO from there, instead of `hostname`"),
+      key_of<SourceEntry>("source.warmup", PLACE(warmup), Maybe<ListOf<PerTime>>{warmup},
+                          "Instead of `smtp.warmup`; empty: the address is warm"),
+  };
+}
+
 // Entries are looked through one by one for each new Site or sender.
 constexpr std::size_t most_patterns = 1000;
 
@@ -477,6 +495,8 @@ std::vector<KeyOf<SiteRule>> make_site_keys() {
       row("site.group", PLACE(group), Maybe<Text>{{"name", judge_group}},
           "All whose every mail host matches are one site of this name"),
       row("site.mixed_domains", PLACE(mixed_domains), Maybe<Boolean>{}, "Instead of `smtp.mixed_domains`"),
+      row("site.source", PLACE(source), ListOf<LocalAddress>{{}, 0, most_sources},
+          "If any: sent to from these addresses of `smtp.source` alone"),
       row("site.sender", PLACE(sender),
           ListOf<Text>{
               {"sender domain, or \"*.\" and what it is below", judge_domain_pattern}, 0, most_patterns},
@@ -500,7 +520,7 @@ std::vector<KeyOf<SenderRule>> make_sender_keys() {
 
 #undef PLACE
 
-constexpr std::array<std::string_view, 2> lists_of_tables{"site", "sender"};
+constexpr std::array<std::string_view, 3> lists_of_tables{"source", "site", "sender"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
 // that a configuration may already say so: `smtp.tls = "off"`.
@@ -519,7 +539,6 @@ constexpr auto planned = std::to_array<Planned>({
     {"smtp.mta_sts", "false"},
     {"smtp.ca_file", "\"\""},
     {"smtp.timeouts.tls", ""},
-    {"smtp.warmup", "[]"},
     {"route", ""},
 });
 
@@ -573,6 +592,11 @@ std::span<const KeyOf<SiteRule>> site_keys() {
   return keys;
 }
 
+std::span<const KeyOf<SourceEntry>> source_keys() {
+  static const std::vector<KeyOf<SourceEntry>> keys = make_source_keys();
+  return keys;
+}
+
 std::span<const KeyOf<SenderRule>> sender_keys() {
   static const std::vector<KeyOf<SenderRule>> keys = make_sender_keys();
   return keys;
@@ -580,7 +604,8 @@ std::span<const KeyOf<SenderRule>> sender_keys() {
 
 std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before) {
   if (entry.match.empty()) return "an entry of [[site]] needs a match";
-  if (!entry.sender.empty() && (entry.connections || entry.group || entry.mixed_domains))
+  if (!entry.sender.empty() &&
+      (entry.connections || entry.group || entry.mixed_domains || !entry.source.empty()))
     return "an entry of [[site]] with a sender has rates alone";
   if (entry.group && std::ranges::find(before, entry.group, &SiteRule::group) != before.end())
     return fmt::format("an entry of [[site]] before has the group {}: one has all its patterns",
@@ -590,6 +615,13 @@ std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before)
 
 std::string judge_entry(const SenderRule& entry, std::span<const SenderRule> /*before*/) {
   return entry.match.empty() ? "an entry of [[sender]] needs a match" : "";
+}
+
+std::string judge_entry(const SourceEntry& entry, std::span<const SourceEntry> before) {
+  if (!entry.address) return "an entry of [[source]] needs an address";
+  if (std::ranges::find(before, entry.address, &SourceEntry::address) != before.end())
+    return fmt::format("an entry of [[source]] before is for {}", entry.address->to_string());
+  return {};
 }
 
 std::string_view list_of_tables(std::string_view name) {
@@ -625,6 +657,7 @@ std::string_view nearest_key(std::string_view name) {
     }
   };
   look_at(all_keys());
+  look_at(source_keys());
   look_at(site_keys());
   look_at(sender_keys());
   return nearest;

@@ -57,6 +57,12 @@ class List {
     return next == &end_ ? nullptr : static_cast<T*>(next);
   }
 
+  // The one in front of it.
+  [[nodiscard]] T* before(T& item) const {
+    Link<Tag>* previous = static_cast<Link<Tag>&>(item).previous_;
+    return previous == &end_ ? nullptr : static_cast<T*>(previous);
+  }
+
   [[nodiscard]] T* first() const { return empty() ? nullptr : &front(); }
 
   void push_back(T& item) { insert(*end_.previous_, item); }

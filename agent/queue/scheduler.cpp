@@ -118,7 +118,7 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
   if (answer) {
     Lane* left = domain.lane;
     domain.route = std::make_shared<const resolver::Route>(std::move(*answer));
-    domain.lane = &s.sites.join(domain.route, now);
+    domain.lane = &s.sites.join(name, domain.route, now);
     if (left != nullptr) s.sites.leave(*left);
     domain.set_limits(s.config.sites.domain(name, *domain.route), now);
     s.apply_holds(*domain.lane->site);
@@ -262,6 +262,12 @@ void Scheduler::mixing_refused(SessionId id, Monotonic now) {
 resolver::SiteIdentity Scheduler::site_of(const resolver::Route& route) const {
   return impl_->config.sites.identity(route);
 }
+
+void Scheduler::restore_warmup(const WarmupStates& states, Now now) {
+  impl_->sites.sources().restore(states, now);
+}
+
+WarmupStates Scheduler::warmup(Now now) const { return impl_->sites.sources().states(now); }
 
 Monotonic Scheduler::site_due(SessionId id, Monotonic now) {
   Impl& s = *impl_;

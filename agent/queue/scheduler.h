@@ -21,6 +21,8 @@
 #include "agent/queue/sender_rules.h"
 #include "agent/queue/site_rules.h"
 #include "agent/queue/sorting.h"
+#include "agent/queue/source_rule.h"
+#include "agent/queue/warmup.h"
 #include "agent/queue/window.h"
 #include "resolver/route.h"
 #include "spool/outcome.h"
@@ -46,8 +48,9 @@ struct SchedulerConfig {
   bool mixed_domains = false; // recipients of several domains in one transaction
   std::chrono::milliseconds idle{10'000};
   RetrySchedule schedule{{std::chrono::minutes{5}}}; // of Sites that cannot be reached
-  SiteRules sites{};                                 // what limits Sites and recipient domains
-  SenderRules senders{};                             // whose mail has a larger share of a Site
+  std::vector<SourceRule> sources{}; // addresses to send from, sessions in turn; none: the system chooses
+  SiteRules sites{};                 // what limits Sites and recipient domains
+  SenderRules senders{};             // whose mail has a larger share of a Site
 };
 
 // One message to one Site, once.
@@ -71,6 +74,7 @@ struct Work {
   std::vector<std::uint16_t> attempts;                // beside recipients: how often each was tried before
   bool mixed = false;                                 // recipients of several domains, over a session
   std::shared_ptr<const resolver::Route> route;       // open, reuse
+  std::optional<resolver::IpAddress> source;          // open: to send from; none: the system's choice
   std::optional<resolver::RouteFailure> failure;      // unroutable
   std::shared_ptr<const spool::Outcome> last_outcome; // site_down
   Monotonic due{};                                    // site_down: when the Site is tried next
@@ -192,6 +196,11 @@ class Scheduler {
   [[nodiscard]] std::vector<std::string> domains_of(std::string_view site) const;
   void set_config(SchedulerConfig config, Monotonic now);
 
+  // The warm-up of addresses to send from: the caller keeps it over a restart, and sets it before it adds. An address that has
+  // begun elsewhere goes on here likewise; what has begun here is not set back.
+  void restore_warmup(const WarmupStates& states, Now now);
+  [[nodiscard]] WarmupStates warmup(Now now) const;
+
   // When what is left of a message will be done, if its Sites go on as they do: for forecast(). Takes a millisecond at most.
   [[nodiscard]] Outlook outlook(std::uint64_t message, Monotonic now) const;
   // True once every recipient has been settled `done`.
@@ -205,8 +214,9 @@ class Scheduler {
       delayed,   // until the first of it is due again
       held,      // by hand
       route,
-      site_down, // until it is tried next
-      site_rate, // until its next transaction
+      site_down,     // until it is tried next
+      site_rate,     // until its next transaction
+      source_warmup, // until an address that it may be sent from has room
       domain_rate,
       domain_connections,
       sender_rate,

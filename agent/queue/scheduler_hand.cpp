@@ -214,7 +214,7 @@ void Scheduler::set_config(SchedulerConfig config, Monotonic now) {
     if (domain.lane == nullptr) return;
     // It may belong to another Site now; what is in the lane that it left follows as its turn comes.
     Lane& left = *domain.lane;
-    domain.lane = &s.sites.join(domain.route, now);
+    domain.lane = &s.sites.join(domain.name, domain.route, now);
     s.sites.leave(left);
     s.apply_holds(*domain.lane->site);
     s.apply_holds(domain);

@@ -40,6 +40,7 @@ std::string_view to_string(Cause cause) {
   case Cause::route: return "its route is being looked up";
   case Cause::site_down: return "the site cannot be reached";
   case Cause::site_rate: return "the site's rate";
+  case Cause::source_warmup: return "source warm-up";
   case Cause::domain_rate: return "the domain's rate";
   case Cause::domain_connections: return "the domain's connections are in use";
   case Cause::sender_rate: return "the sender's rate";
@@ -105,6 +106,8 @@ Holding Scheduler::Impl::held_by(const Share& share) {
   if (!share.parcel) return because(Cause::turn);
   const Lane& lane = sites.lane(backlog.parcels[share.parcel].lane);
   if (lane.site->resting) return because(Cause::site_rate, lane.site->meter.next(latest));
+  if (!lane.let_out || (lane.pool != nullptr && !lane.pool->has_room()))
+    return because(Cause::source_warmup, Sources::next(*lane.pool, latest));
   if (!lane.idle.empty()) return because(Cause::turn);
   if (lane.site->sessions() + lane.site->promised >= lane.site->window.size()) return because(Cause::window);
   if (const auto until = sites.no_opening_until()) return because(Cause::opening, until);

@@ -98,6 +98,8 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   attempt.site = lane.site;
   attempt.session = work.session = session.id;
   work.route = domain.route;
+  if (lane.pool != nullptr)
+    work.source = session.source != nullptr ? session.source->address : lane.pool->first;
   // A Site with a rate rests between two attempts, though it has work.
   if (lane.site->attempts == 0 && !lane.site->meter.limits()) lane.site->throughput.begun(now);
   sites.begin_attempt(*lane.site);
@@ -106,7 +108,7 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   const std::uint32_t limit =
       alone ? 1
             : std::min({std::max(config.recipients_per_transaction, 1U), domain.meter.most(),
-                        lane.site->meter.most(), sender_rates.most(sender_rate)});
+                        sites.most(session, now), sender_rates.most(sender_rate)});
   const bool mixes = !alone && may_go_along(share, lane, now) && sites.may_mix(*lane.site, now);
   attempt.domain = share.domain; // the only one whose transactions are counted: such go alone
   ++domain.at_once;
@@ -120,7 +122,7 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   }
   if (more) charge(at, attempt.count);
   if (sender_rate) sender_rates.take(sender_rate, ref, attempt.count, now);
-  sites.spend(*lane.site, attempt.count, now);
+  sites.spend(session, attempt.count, now);
   fill(work, attempt);
   sites.refresh(lane);
   return work;
@@ -163,9 +165,11 @@ std::optional<Work> Scheduler::Impl::next(Monotonic now) {
   if (paused) return std::nullopt;
   if (auto work = next_unroutable(now)) return work;
   if (auto work = next_site_down(now)) return work;
-  if (auto work = next_reuse(now)) return work;
-  if (Session* session = sites.in_the_way()) return close(*session, nullptr);
-  if (auto work = next_open(now)) return work;
+  do {
+    if (auto work = next_reuse(now)) return work;
+    if (Session* session = sites.in_the_way()) return close(*session, nullptr);
+    if (auto work = next_open(now)) return work;
+  } while (sites.let_out() && spend()); // whoever was let out before can't go for want of something else
   if (Session* session = sites.to_yield(now)) return close(*session, sites.places().next());
   if (Session* session = sites.to_give_up(now)) {
     sites.give_up(*session);
@@ -220,12 +224,17 @@ std::optional<Work> Scheduler::Impl::next_site_down(Monotonic now) {
 
 std::optional<Work> Scheduler::Impl::next_reuse(Monotonic now) {
   while (Lane* lane = sites.servable()) {
+    Session* usable = sites.usable_session(*lane);
+    if (usable == nullptr) {
+      if (!spend()) return std::nullopt;
+      continue;
+    }
     const Ref<Share> ref = next_share(*lane, now);
     if (!ref) {
       if (budget <= 0) return std::nullopt;
       continue;
     }
-    Session& session = lane->idle.back(); // the last used, so that those too many grow idle
+    Session& session = *usable;
     if (sites.too_many(session) || sites.must_make_way(session, now)) return close(session, nullptr);
     if (Site* other = sites.places().to_give_way_to(session, now)) return close(session, other);
     sites.start(session);
@@ -236,6 +245,10 @@ std::optional<Work> Scheduler::Impl::next_reuse(Monotonic now) {
 
 std::optional<Work> Scheduler::Impl::next_open(Monotonic now) {
   while (Lane* lane = sites.to_open()) {
+    if (!sites.may_open(*lane)) {
+      if (!spend()) return std::nullopt;
+      continue;
+    }
     const Ref<Share> ref = next_share(*lane, now);
     if (!ref) {
       if (budget <= 0) return std::nullopt;

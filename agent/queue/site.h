@@ -18,6 +18,9 @@ namespace bulkmail::agent {
 
 struct Lane;
 struct Site;
+struct SourceAddress; // sources.h
+struct SourceList;
+struct SourcePool;
 struct
     OfLane; // tags: a session is in its lane's list of idle ones, in its Site's, and in that of all idle ones
 struct OfSite;
@@ -30,6 +33,7 @@ struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
 
   SessionId id;
   Lane* lane;
+  SourceAddress* source = nullptr; // that it is from; null: the system chose, or none fits
   enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
   Monotonic opened;
   Monotonic idle_since{};
@@ -45,6 +49,7 @@ struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
 // hosts that take each their own domains' mail, where a group joins them.
 struct LaneKey {
   resolver::SiteKey site, hosts;
+  const SourceList* sources = nullptr; // null: the system chooses
 
   bool operator==(const LaneKey&) const = default;
 };
@@ -68,8 +73,11 @@ struct Lane : Link<> {
   List<Lane>* place = nullptr; // the list it is in
   std::uint32_t domains = 0;   // whose route leads here
   std::uint32_t sessions = 0;
-  std::uint64_t weight = 0; // of the messages in it, together
-  bool working = false;     // had something in `turns` when last looked at
+  std::uint64_t weight = 0;   // of the messages in it, together
+  bool working = false;       // had something in `turns` when last looked at
+  SourcePool* pool = nullptr; // of the addresses to send from; null: the system chooses
+  bool let_out = true;        // it need not wait for room in its pool, or not any more
+  bool wants_another = false; // session: its idle ones are from addresses without room
 };
 
 struct Site : Link<>,

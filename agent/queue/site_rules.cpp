@@ -56,6 +56,13 @@ const SiteRule* SiteRules::domain(std::string_view domain, const resolver::Route
   return nullptr;
 }
 
+std::span<const resolver::IpAddress> SiteRules::sources(std::string_view name,
+                                                        const resolver::Route& route) const {
+  for (const SiteRule* rule : {domain(name, route), site(route)})
+    if (rule != nullptr && !rule->source.empty()) return rule->source;
+  return {};
+}
+
 const SiteRule* SiteRules::sender(std::string_view sender_domain, std::string_view domain,
                                   const resolver::Route& route) const {
   for (const Entry& entry : entries_)

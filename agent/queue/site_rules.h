@@ -5,6 +5,7 @@
 
 #include "agent/queue/pattern.h"
 #include "agent/queue/rate.h"
+#include "resolver/address.h"
 #include "resolver/route.h"
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct SiteRule {
   std::optional<Rate> recipient_rate; // recipients
   std::optional<std::string> group;   // its Sites are one, of this name
   std::optional<bool> mixed_domains;
-  std::vector<std::string> sender; // not empty: rates for each of these sender domains at each Site
+  std::vector<resolver::IpAddress> source; // not empty: it is sent to from these addresses alone
+  std::vector<std::string> sender;         // not empty: rates for each of these sender domains at each Site
 
   bool operator==(const SiteRule&) const = default;
 };
@@ -46,6 +48,9 @@ class SiteRules {
   // The limits of a recipient domain's mail, beside those of the Site it goes to: an entry that names the domain, and
   // is not about the Site's hosts.
   [[nodiscard]] const SiteRule* domain(std::string_view domain, const resolver::Route& route) const;
+  // The addresses that a domain's mail is sent from; none: from any. The domain's own limits come before its Site's.
+  [[nodiscard]] std::span<const resolver::IpAddress> sources(std::string_view domain,
+                                                             const resolver::Route& route) const;
   // The rates of a sender domain's mail at a Site: an entry with that sender, and by a host of the Site or the
   // recipient domain.
   [[nodiscard]] const SiteRule* sender(std::string_view sender_domain, std::string_view domain,

@@ -26,7 +26,15 @@ Sites::Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice)
       schedule_(config.schedule),
       parcels_(parcels),
       dice_(dice),
-      places_(config.connections) {}
+      places_(config.connections) {
+  set_sources(config.sources, {});
+}
+
+void Sites::set_sources(std::span<const SourceRule> rules, Monotonic now) {
+  sources_.set_rules(rules, now);
+  all_sources_.clear();
+  for (const SourceRule& rule : rules) all_sources_.push_back(rule.address);
+}
 
 void Sites::set_config(const SchedulerConfig& config, Monotonic now) {
   per_site_ = config.connections_per_site;
@@ -35,6 +43,7 @@ void Sites::set_config(const SchedulerConfig& config, Monotonic now) {
   schedule_ = config.schedule;
   places_.set_limit(config.connections);
   rules_ = config.sites;
+  set_sources(config.sources, now);
   for (auto& [key, site] : sites_) apply_rules(site, now);
 }
 
@@ -55,7 +64,19 @@ bool Sites::may_mix(const Site& site, Monotonic now) {
 
 void Sites::mixing_refused(const Site& site, Monotonic now) { refusing_mixed_.add(site.key, now); }
 
-void Sites::spend(Site& site, std::uint32_t recipients, Monotonic now) {
+std::uint32_t Sites::most(const Session& session, Monotonic now) const {
+  const std::uint32_t most = session.lane->site->meter.most();
+  return session.source == nullptr ? most : std::min(most, Sources::most(*session.source, now));
+}
+
+void Sites::spend(Session& session, std::uint32_t recipients, Monotonic now) {
+  Lane& lane = *session.lane;
+  if (session.source != nullptr) {
+    sources_.spend(*session.source, recipients, now);
+    if (!lane.pool->has_room()) lane.let_out = false; // behind the others that wait
+    refresh(lane);
+  }
+  Site& site = *lane.site;
   if (!site.meter.limits()) return;
   site.meter.take(recipients, now);
   rest(site, now);
@@ -73,9 +94,12 @@ void Sites::rest(Site& site, Monotonic now) {
   if (rested != site.resting) refresh(site);
 }
 
-Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic now) {
+Lane& Sites::join(std::string_view domain, const std::shared_ptr<const resolver::Route>& route,
+                  Monotonic now) {
   auto identity = rules_.identity(*route);
-  const LaneKey key{identity.key, route->site_key};
+  const auto own_sources = rules_.sources(domain, *route);
+  SourceList* sources = sources_.list(own_sources.empty() ? all_sources_ : own_sources);
+  const LaneKey key{identity.key, route->site_key, sources};
   const bool group = key.site != key.hosts;
   auto known = sites_.find(key.site);
   if (known == sites_.end()) {
@@ -98,6 +122,11 @@ Lane& Sites::join(const std::shared_ptr<const resolver::Route>& route, Monotonic
   site.route = lane.route = route;
   if (new_site) apply_rules(site, now);
   ++lane.domains;
+  if (sources != nullptr) {
+    SourcePool* left = std::exchange(lane.pool, &Sources::pool(*sources, *route));
+    refresh(lane);
+    if (left != nullptr) sources_.update(*left);
+  }
   refresh(lane); // it may have been about to be forgotten
   return lane;
 }
@@ -132,9 +161,18 @@ void Sites::refresh(Lane& lane) {
     lane.working = working;
     working ? ++site.working : --site.working;
   }
+  if (!working) {
+    lane.let_out = lane.pool == nullptr;
+  } else if (!lane.let_out) {
+    lane.let_out = lane.pool->has_room() && lane.pool->waiting.empty();
+  }
   List<Lane>* place = nullptr;
   if (working && !site.held) {
-    place = site.down ? &down_ : site.resting ? nullptr : lane.idle.empty() ? &site.wanting : &servable_;
+    place = site.down                                 ? &down_
+            : site.resting                            ? nullptr
+            : !lane.let_out                           ? &lane.pool->waiting
+            : lane.idle.empty() || lane.wants_another ? &site.wanting
+                                                      : &servable_;
   } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty()) {
     place = &unused_;
   }
@@ -142,6 +180,7 @@ void Sites::refresh(Lane& lane) {
     lane.unlink();
     if (place != nullptr) place->push_back(lane);
     lane.place = place;
+    if (lane.pool != nullptr) sources_.update(*lane.pool);
   }
   settle(site);
 }
@@ -199,6 +238,8 @@ Session* Sites::find(SessionId id) {
 Session& Sites::open(Lane& lane, Monotonic now) {
   const SessionId id = ++last_session_;
   Session& session = sessions_.try_emplace(id, id, lane, now).first->second;
+  if (lane.pool != nullptr) session.source = Sources::choose(*lane.pool);
+  lane.wants_another = false;
   ++lane.sessions;
   ++lane.site->opening;
   if (lane.place == &lane.site->wanting) { // its Site's other lanes have their turns
@@ -249,6 +290,7 @@ void Sites::free(Session& session, Monotonic now) {
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
+  session.lane->wants_another = false;
   site.idle_sessions.push_back(session);
   idle_sessions_.push_back(session);
   --site.busy;
@@ -329,6 +371,7 @@ void Sites::end_holds(Monotonic now) {
   if (no_opening_until_ && *no_opening_until_ <= now) no_opening_until_.reset();
   while (!holds_.empty() && holds_.top_key() <= now) end_hold(*holds_.top());
   while (!rests_.empty() && rests_.top_key() <= now) rest(*rests_.top(), now);
+  while (sources_.rested(now) != nullptr) let_out();
 }
 
 void Sites::end_all_holds() {
@@ -339,6 +382,44 @@ Lane* Sites::to_open() const {
   if (!places_.room() || no_opening_until_) return nullptr;
   Site* site = places_.next();
   return site == nullptr ? nullptr : &site->wanting.front();
+}
+
+Session* Sites::usable_session(Lane& lane) {
+  for (Session* session = &lane.idle.back(); session != nullptr; session = lane.idle.before(*session))
+    if (session->source == nullptr || session->source->has_room) return session;
+  if (lane.pool->has_room()) {
+    lane.wants_another = true;
+    refresh(lane);
+  } else {
+    wait_for_room(lane);
+  }
+  return nullptr;
+}
+
+bool Sites::may_open(Lane& lane) {
+  if (lane.pool == nullptr || lane.pool->has_room()) return true;
+  wait_for_room(lane);
+  return false;
+}
+
+// It was let out, but another took the room: it keeps its turn.
+void Sites::wait_for_room(Lane& lane) {
+  lane.let_out = false;
+  lane.unlink();
+  lane.pool->waiting.push_front(lane);
+  lane.place = &lane.pool->waiting;
+  sources_.update(*lane.pool);
+  settle(*lane.site);
+}
+
+bool Sites::let_out() {
+  SourcePool* pool = sources_.ready();
+  if (pool == nullptr) return false;
+  Lane& lane = pool->waiting.front();
+  lane.let_out = true;
+  refresh(lane);
+  sources_.had_its_turn(*pool);
+  return true;
 }
 
 Session* Sites::too_idle(Monotonic now) const {
@@ -389,6 +470,7 @@ std::optional<Monotonic> Sites::wake_at() const {
   if (!idle_sessions_.empty()) consider(idle_sessions_.front().idle_since + idle_);
   if (!holds_.empty()) consider(holds_.top_key());
   if (!rests_.empty()) consider(rests_.top_key());
+  if (const auto room = sources_.wake_at()) consider(*room);
   return at;
 }
 

@@ -6,10 +6,13 @@
 #include "agent/queue/places.h"
 #include "agent/queue/retry.h"
 #include "agent/queue/site.h"
+#include "agent/queue/sources.h"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -21,7 +24,7 @@ class Sites {
   void set_config(const SchedulerConfig& config, Monotonic now);
 
   // A domain joins the lane that its route leads to, as the rules are now, or leaves it.
-  Lane& join(const std::shared_ptr<const resolver::Route>& route, Monotonic now);
+  Lane& join(std::string_view domain, const std::shared_ptr<const resolver::Route>& route, Monotonic now);
   void leave(Lane& lane);
 
   [[nodiscard]] Lane& lane(Ref<Lane> ref) { return lanes_[ref]; }
@@ -38,8 +41,11 @@ class Sites {
 
   void end_attempt(Site& site);
 
-  // A transaction with so many recipients goes: the Site rests until its rates let the next one go.
-  void spend(Site& site, std::uint32_t recipients, Monotonic now);
+  // A transaction with so many recipients goes: the Site rests until its rates let the next one go, the address that it
+  // goes from until its warm-up does.
+  void spend(Session& session, std::uint32_t recipients, Monotonic now);
+  // The most recipients that it may have.
+  [[nodiscard]] std::uint32_t most(const Session& session, Monotonic now) const;
 
   // Whether a transaction may have recipients of several domains. A Site that refused that once is not asked for a day.
   [[nodiscard]] bool may_mix(const Site& site, Monotonic now);
@@ -63,11 +69,20 @@ class Sites {
 
   [[nodiscard]] Lane* to_open() const; // may open another session
 
+  // Of such a lane: its idle session to use, the last used so that those too many grow idle; and whether it can open one.
+  // Null, and false: the addresses to send from have no room; it waits elsewhere now.
+  [[nodiscard]] Session* usable_session(Lane& lane);
+  [[nodiscard]] bool may_open(Lane& lane);
+  // A lane that waited for room stands with the others now. False: there was none to let out.
+  bool let_out();
+
+  [[nodiscard]] Sources& sources() { return sources_; }
+
   [[nodiscard]] Lane* down() const { return down_.first(); } // work to be told of an outage
 
   [[nodiscard]] bool anything_to_do(Monotonic now) const {
     return servable() != nullptr || down() != nullptr || to_open() != nullptr || to_yield(now) != nullptr ||
-           to_give_up(now) != nullptr || in_the_way() != nullptr;
+           sources_.ready() != nullptr || to_give_up(now) != nullptr || in_the_way() != nullptr;
   }
 
   [[nodiscard]] std::optional<Monotonic> no_opening_until() const { return no_opening_until_; }
@@ -131,7 +146,9 @@ class Sites {
 
   void set_state(Site& site, bool held, bool down);
   void apply_rules(Site& site, Monotonic now);
+  void set_sources(std::span<const SourceRule> rules, Monotonic now);
   void rest(Site& site, Monotonic now);
+  void wait_for_room(Lane& lane);
   static constexpr std::size_t most_refusing = 10'000; // remembered, of some hundred bytes each
 
   std::uint32_t per_site_;
@@ -142,6 +159,8 @@ class Sites {
   Slab<Parcel>& parcels_;
   Dice& dice_;
   Places places_;
+  Sources sources_;
+  std::vector<resolver::IpAddress> all_sources_;
   std::unordered_map<resolver::SiteKey, Site, resolver::SiteKeyHash> sites_;
   Slab<Lane, true> lanes_;
   std::unordered_map<LaneKey, Ref<Lane>, LaneKeyHash> lanes_by_key_;

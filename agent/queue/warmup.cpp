@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <tuple>
 
 namespace bulkmail::agent {
 namespace {
@@ -28,16 +29,22 @@ std::optional<std::int64_t> take_number(std::string_view& line) {
 } // namespace
 
 Warmup::Warmup(std::span<const Rate> steps, const WarmupState& state, Now now)
-    : steps_(steps.begin(), steps.end()),
-      step_(state.step),
-      begun_(state.begun),
-      began_(now.mono) {
+    : steps_(steps.begin(), steps.end()) {
+  resume(state, now);
+}
+
+void Warmup::resume(const WarmupState& state, Now now) {
+  if (begun_) return;
+  step_ = state.step;
+  begun_ = state.begun;
+  began_ = now.mono;
   if (step_ >= steps_.size()) return;
   const milliseconds period = steps_[step_].period;
   const milliseconds elapsed = std::clamp(state.elapsed, milliseconds{0}, period);
   const milliseconds away = std::clamp(now.wall - state.saved, milliseconds{0}, period - elapsed);
   enter(step_, now.mono - elapsed - (begun_ ? away : milliseconds{0}), now.mono);
-  gcra_.hold(now.mono + std::max(state.wait - away, milliseconds{0}), now.mono);
+  const milliseconds wait = std::min(state.wait.value_or(longest_wait), longest_wait);
+  gcra_.hold(now.mono + std::max(wait - away, milliseconds{0}), now.mono);
 }
 
 bool Warmup::over(Monotonic now) {
@@ -47,7 +54,10 @@ bool Warmup::over(Monotonic now) {
 
 std::uint32_t Warmup::chunk(Monotonic now) { return over(now) ? unlimited : gcra_.chunk(); }
 
-Monotonic Warmup::next(Monotonic now) { return over(now) ? now : std::min(gcra_.next(now), end()); }
+Monotonic Warmup::next(Monotonic now) {
+  if (over(now)) return now;
+  return begun_ ? std::min(gcra_.next(now), end()) : gcra_.next(now);
+}
 
 void Warmup::take(std::uint32_t n, Monotonic now) {
   if (over(now)) return;
@@ -57,7 +67,7 @@ void Warmup::take(std::uint32_t n, Monotonic now) {
 }
 
 WarmupState Warmup::state(Now now) {
-  if (over(now.mono)) return {step_, begun_, {}, {}, now.wall};
+  if (over(now.mono)) return {step_, begun_, {}, milliseconds{0}, now.wall};
   return {step_, begun_, begun_ ? std::chrono::floor<milliseconds>(now.mono - began_) : milliseconds{0},
           ceil<milliseconds>(gcra_.next(now.mono) - now.mono), now.wall};
 }
@@ -79,11 +89,24 @@ void Warmup::enter(std::uint32_t step, Monotonic began, Monotonic now) {
   if (step_ < steps_.size()) gcra_.set_rate(steps_[step_], Gcra::standard_chunk(steps_[step_]), now);
 }
 
+void merge(WarmupStates& into, const WarmupStates& other) {
+  for (const auto& [address, state] : other) {
+    const auto [at, added] = into.try_emplace(address, state);
+    if (added) continue;
+    WarmupState& known = at->second;
+    const auto wait = known.wait && state.wait ? std::max(known.wait, state.wait) : std::nullopt;
+    const auto progress = [](const WarmupState& one) { return std::tuple(one.begun, one.step, one.elapsed); };
+    if (progress(known) < progress(state)) known = state;
+    known.wait = wait;
+  }
+}
+
 std::string write_warmup(const WarmupStates& states) {
   std::string text;
   for (const auto& [address, state] : states)
     text += fmt::format("{} {} {} {} {} {}\n", address.to_string(), state.step, state.begun ? 1 : 0,
-                        state.elapsed.count(), state.wait.count(), state.saved.time_since_epoch().count());
+                        state.elapsed.count(), state.wait.value_or(Warmup::longest_wait).count(),
+                        state.saved.time_since_epoch().count());
   return text;
 }
 

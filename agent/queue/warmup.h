@@ -10,9 +10,11 @@
 #include "resolver/address.h"
 #include "spool/time.h"
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,8 +26,9 @@ struct WarmupState {
   std::uint32_t step = 0;  // the present one; as many as there are: warm
   bool begun = false;      // something went from this address
   milliseconds elapsed{0}; // of the step
-  milliseconds wait{0};    // until the next may go
-  Wall saved{};            // when this was so
+  // Until the next may go. None: not known, as after a crash; as long as the most that goes at once makes it.
+  std::optional<milliseconds> wait{milliseconds{0}};
+  Wall saved{}; // when this was so
 
   bool operator==(const WarmupState&) const = default;
 };
@@ -33,10 +36,14 @@ struct WarmupState {
 class Warmup {
  public:
   static constexpr std::uint32_t unlimited = std::numeric_limits<std::uint32_t>::max();
+  // Two of the longest periods: what is taken for a wait that isn't known, whatever time has passed since.
+  static constexpr milliseconds longest_wait{std::chrono::hours{2 * 366 * 24}};
 
-  // From where it stood. What time passed since then only the wall clock knows, which may have jumped: it counts up to
-  // the end of the present step and no further.
   Warmup(std::span<const Rate> steps, const WarmupState& state, Now now);
+
+  // From where it stood, unless it has begun since. What time passed since then only the wall clock knows, which may have
+  // jumped: it counts up to the end of the present step and no further.
+  void resume(const WarmupState& state, Now now);
 
   [[nodiscard]] bool over(Monotonic now);
   [[nodiscard]] std::uint32_t chunk(Monotonic now); // the most that one take() may be
@@ -54,14 +61,17 @@ class Warmup {
   void enter(std::uint32_t step, Monotonic began, Monotonic now);
 
   std::vector<Rate> steps_;
-  std::uint32_t step_;
-  bool begun_;
+  std::uint32_t step_ = 0;
+  bool begun_ = false;
   Monotonic began_; // the present step
   Gcra gcra_{Rate{}};
 };
 
-// The file `state/warmup`: a line an address. Lines that are none are left out.
 using WarmupStates = std::map<resolver::IpAddress, WarmupState>;
+// Of one address, known to several: the furthest holds, and the longest wait.
+void merge(WarmupStates& into, const WarmupStates& other);
+
+// As text, a line an address. Lines that are none are left out.
 [[nodiscard]] std::string write_warmup(const WarmupStates& states);
 [[nodiscard]] WarmupStates read_warmup(std::string_view text);
 

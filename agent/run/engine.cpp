@@ -15,6 +15,7 @@ using spool::Source;
 namespace {
 
 constexpr milliseconds memory_check{500};
+constexpr milliseconds warmup_check{60'000};
 // Domains of which it is remembered whose they are.
 constexpr std::size_t most_owners = 100'000;
 
@@ -55,12 +56,14 @@ Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settin
         answer(request, std::move(reply));
       }),
       order_file_(disk, seams.pool, ledger_),
+      warmup_file_(disk, seams.pool, seams.log),
       ledger_alarm_(timers_, [] {}),
       foresight_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
       end_alarm_(timers_, [this] { cut(); }),
       max_time_alarm_(timers_, [this] { stop(); }),
-      memory_alarm_(timers_, [this] { watch_memory(); }) {
+      memory_alarm_(timers_, [this] { watch_memory(); }),
+      warmup_alarm_(timers_, [this] { watch_warmup(); }) {
   const Now now = seams_.clock.now();
   started_ = now.mono;
   started_wall_ = now.wall;
@@ -84,6 +87,10 @@ spool::Result<void> Engine::recover() {
     LogLine(seams_.log, "recovered").add("messages", recovered->messages.size()).write(Level::info);
   }
   restore_holds();
+  auto warmup = warmup_file_.recover(config().warming());
+  if (!warmup) return std::unexpected(warmup.error());
+  tell_all([states = *std::move(warmup)](Worker& worker) { worker.restore_warmup(states); });
+  watch_warmup();
   for (auto& message : recovered->messages) {
     newest_ = std::max(newest_, message->number());
     fail_cancelled(*message, now);
@@ -422,6 +429,26 @@ void Engine::watch_memory() {
   memory_alarm_.set(seams_.clock.now().mono + memory_check);
 }
 
+// Now and then: where an address has begun with one worker, its first day has begun with all.
+void Engine::watch_warmup() {
+  if (stopping_ || config().warming().empty()) return;
+  ask_warmup([this](const WarmupStates& states) {
+    if (stopping_) return;
+    tell_all([states](Worker& worker) { worker.restore_warmup(states); });
+    warmup_file_.keep(states);
+  });
+  warmup_alarm_.set(seams_.clock.now().mono + warmup_check);
+}
+
+void Engine::ask_warmup(std::function<void(const WarmupStates&)> then) {
+  ask_all<WarmupStates>([](Worker& worker) { return worker.warmup(); },
+                        [then = std::move(then)](std::vector<WarmupStates> parts) {
+                          WarmupStates all;
+                          for (const WarmupStates& part : parts) merge(all, part);
+                          then(all);
+                        });
+}
+
 void Engine::drain(Drain drain) {
   drain_ = drain;
   intake_.rescan();
@@ -445,6 +472,10 @@ void Engine::stop() {
   lmtp_.stop();
   end_alarm_.set(seams_.clock.now().mono + config().stop_timeout);
   tell_all([](Worker& worker) { worker.stop(); });
+  ask_warmup([this](const WarmupStates& states) {
+    warmup_file_.close(states);
+    warmup_closed_ = true;
+  });
 }
 
 // What is not past its end of data by now is tried again at the next start.
@@ -468,7 +499,8 @@ bool Engine::failed() const { return ledger_.health().state == LedgerHealth::Sta
 bool Engine::over() const {
   if (!stopping_) return false;
   if (at_once_) return true;
-  return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle() && order_file_.idle();
+  return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle() &&
+         order_file_.idle() && warmup_closed_ && warmup_file_.idle();
 }
 
 void Engine::dropped(std::string name) {
@@ -491,6 +523,7 @@ void Engine::reload(const Config& config) {
   settings_.worker.config = config;
   ledger_.set_config(ledger_config(config));
   tell_all([config](Worker& worker) { worker.reload(config); });
+  watch_warmup();
   watch_memory();
 }
 

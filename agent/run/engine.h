@@ -22,6 +22,7 @@
 #include "agent/run/queue_answer.h"
 #include "agent/run/tally.h"
 #include "agent/run/timers.h"
+#include "agent/run/warmup_file.h"
 #include "agent/run/worker.h"
 #include "agent/seams.h"
 #include "spool/ledger.h"
@@ -118,6 +119,8 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void watch_health();
   void watch_memory();
   void watch_end();
+  void watch_warmup();
+  void ask_warmup(std::function<void(const WarmupStates&)> then);
   void rescan();
   void cut();
   // What all workers say, once they all have reported on all they were told.
@@ -181,7 +184,9 @@ class Engine final : private Intake::Sink, private Worker::Office {
   std::unordered_set<std::uint64_t> condemned_; // of them
   std::uint64_t newest_ = 0;                    // number there ever was
   OrderFile order_file_;
-  std::list<Order> orders_; // whose mail is being counted
+  WarmupFile warmup_file_;
+  bool warmup_closed_ = false; // what the workers owed in the end is on its way to the disk
+  std::list<Order> orders_;    // whose mail is being counted
 
   struct Standing { // of a worker
     std::uint64_t told = 0;
@@ -192,7 +197,8 @@ class Engine final : private Intake::Sink, private Worker::Office {
   std::unordered_map<std::string, std::size_t> owners_; // of domains that were handed over
   std::unique_ptr<Crew> crew_;                          // after all that its workers tell of
   std::list<QueueAnswer> answers_;
-  Timers::Alarm ledger_alarm_, foresight_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_;
+  Timers::Alarm ledger_alarm_, foresight_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_,
+      warmup_alarm_;
   std::function<nlohmann::json()> loop_report_;
   std::function<std::uint64_t()> memory_report_;
   Monotonic next_foresight_{};

@@ -1,6 +1,7 @@
 #include "agent/run/standing_orders.h"
 
 #include "agent/queue/holds.h"
+#include "agent/run/state_file.h"
 #include "resolver/route.h"
 #include "spool/ascii.h"
 
@@ -15,8 +16,7 @@ namespace {
 using nlohmann::json;
 using Kind = Selector::Kind;
 
-constexpr std::string_view file_name = "state/holds";
-constexpr std::string_view new_file_name = "state/holds.new";
+constexpr const char* file_name = "state/holds";
 constexpr int format_version = 1;
 
 // Larger than the names of a million messages: whatever is larger was not written by us.
@@ -242,31 +242,16 @@ std::expected<std::string, std::string> named_site(std::string_view text) {
 }
 
 spool::Result<StandingOrders> read_standing_orders(spool::Disk& disk) {
-  const auto file = disk.open_read(file_name);
-  if (!file && file.error().code == ENOENT) return StandingOrders();
-  if (!file) return std::unexpected(damaged(file.error().text));
-  const auto info = (*file)->info();
-  if (!info) return std::unexpected(damaged(info.error().text));
-  if (info->size > max_file) return std::unexpected(damaged("it is too large"));
-  std::string text(info->size, '\0');
-  const auto got = (*file)->read_at(0, text);
-  if (!got) return std::unexpected(damaged(got.error().text));
-  text.resize(*got);
-  auto orders = StandingOrders::parse(text);
+  const auto text = read_state(disk, file_name, max_file);
+  if (!text) return std::unexpected(damaged(text.error().text));
+  if (!*text) return StandingOrders();
+  auto orders = StandingOrders::parse(**text);
   if (!orders) return std::unexpected(damaged(orders.error()));
   return *std::move(orders);
 }
 
-// A new file in the place of the old one: a crash finds one or the other whole.
 spool::Result<void> write_standing_orders(spool::Disk& disk, std::string_view text) {
-  auto file = disk.create(new_file_name, 0600);
-  if (!file && file.error().code == EEXIST && disk.remove(new_file_name))
-    file = disk.create(new_file_name, 0600);
-  if (!file) return std::unexpected(file.error());
-  if (auto written = (*file)->append(text); !written) return written;
-  if (auto synced = (*file)->sync_data(); !synced) return synced;
-  if (auto named = disk.rename(new_file_name, file_name); !named) return named;
-  return disk.sync_directory("state");
+  return write_state(disk, file_name, text);
 }
 
 } // namespace bulkmail::agent

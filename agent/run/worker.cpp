@@ -25,6 +25,16 @@ std::uint32_t part(std::uint32_t all, std::size_t worker, std::size_t workers) {
   return std::max<std::uint32_t>(static_cast<std::uint32_t>(up_to(worker + 1) - up_to(worker)), 1);
 }
 
+// Each worker has its part of each step of a warm-up; config.cpp sees to it that there is one for all.
+std::vector<SourceRule> source_rules(const WorkerSettings& settings, std::size_t worker) {
+  std::vector<SourceRule> rules;
+  for (const auto& address : settings.config.smtp.source) {
+    SourceRule& rule = rules.emplace_back(SourceRule{address, settings.config.warmup_of(address)});
+    for (Rate& step : rule.warmup) step.count = part(step.count, worker, settings.workers);
+  }
+  return rules;
+}
+
 SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t worker) {
   const auto& smtp = settings.config.smtp;
   const std::uint32_t all = std::min(smtp.connections, settings.most_connections);
@@ -34,6 +44,7 @@ SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t wor
           .mixed_domains = smtp.mixed_domains,
           .idle = smtp.idle,
           .schedule = RetrySchedule(settings.config.retry.schedule),
+          .sources = source_rules(settings, worker),
           .sites = SiteRules(settings.config.sites),
           .senders = SenderRules(settings.config.senders)};
 }
@@ -241,35 +252,18 @@ void Worker::perform(Work work, Now now) {
 void Worker::open(Work work) {
   const auto& smtp = settings_.config.smtp;
   Courier::Settings courier;
-  courier.client.hostname = settings_.config.hostname;
   courier.client.timeouts = smtp.timeouts;
   courier.client.messages_per_connection = smtp.messages_per_connection;
   courier.client.eight_bit = smtp.eight_bit;
   courier.port = smtp.port;
-  courier.source = next_source(*work.route);
+  courier.source = work.source;
+  courier.client.hostname = settings_.config.hostname_of(work.source);
   const SessionId session = work.session;
   auto opened = std::make_shared<Courier>(
       Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, contents_, *this},
       std::move(courier), std::move(work));
   couriers_.emplace(session, opened);
   opened->start();
-}
-
-// The configured addresses take turns, those of a family that no mail host has left out.
-std::optional<resolver::IpAddress> Worker::next_source(const resolver::Route& route) {
-  const auto& sources = settings_.config.smtp.source;
-  const auto fits = [&](const resolver::IpAddress& source) {
-    return std::ranges::any_of(route.hosts, [&](const resolver::MailHost& host) {
-      return std::ranges::any_of(host.addresses,
-                                 [&](const auto& one) { return one.family == source.family; });
-    });
-  };
-  for (std::size_t tried = 0; tried < sources.size(); ++tried) {
-    const auto& source = sources[next_source_++ % sources.size()];
-    if (fits(source)) return source;
-  }
-  // None fits: from one of them all the same, so that the outcome says why it can't be.
-  return sources.empty() ? std::nullopt : std::optional(sources.front());
 }
 
 void Worker::settle_all(const Work& work, const spool::Outcome& outcome, Now now,

@@ -95,6 +95,11 @@ class Worker final : private Courier::Desk {
 
   [[nodiscard]] std::vector<Scheduler::SiteView> sites() const { return scheduler_.sites(); }
 
+  // Its part of the warm-up of the addresses to send from.
+  void restore_warmup(const WarmupStates& states) { scheduler_.restore_warmup(states, seams_.clock.now()); }
+
+  [[nodiscard]] WarmupStates warmup() const { return scheduler_.warmup(seams_.clock.now()); }
+
   // What is to be expected of its part of each of these messages.
   [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
 
@@ -129,7 +134,6 @@ class Worker final : private Courier::Desk {
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
   void open(Work work);
-  [[nodiscard]] std::optional<resolver::IpAddress> next_source(const resolver::Route& route);
   void settle_all(const Work& work, const spool::Outcome& outcome, Now now,
                   std::optional<Monotonic> due = {}); // when its Site is tried next, if they wait for that
   void tell(const Work& work, Settlement settlement, Now now, std::optional<Pace> pace = {});
@@ -152,7 +156,6 @@ class Worker final : private Courier::Desk {
   std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
   std::vector<SessionId> leaving_; // couriers whose last word was said
   Timers::Alarm scheduler_alarm_;
-  std::size_t next_source_ = 0; // in smtp.source
   bool spool_is_good_ = true;
   bool stopping_ = false;
   WorkerReport report_;

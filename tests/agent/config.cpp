@@ -49,6 +49,7 @@ recipients_per_transaction = 50
 messages_per_connection = 5
 mixed_domains = true
 source = ["192.0.2.1", "2001:db8::1"]
+warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
 eight_bit = "fail"
 timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
@@ -61,8 +62,16 @@ dsn = "on"
 level = "debug"
 format = "json"
 target = "/var/log/bulkmail.log"
+[[source]]
+address = "192.0.2.1"
+hostname = "out1.example"
+warmup = ["10/1h"]
+[[source]]
+address = "2001:db8::1"
+warmup = []
 [[site]]
 match = ["*.mx.example.net", "192.0.2.0/24"]
+source = ["2001:db8::1"]
 connections = 5
 rate = "100/1m"
 recipient_rate = "1000/1h"
@@ -204,6 +213,63 @@ TEST_CASE("an entry of a list of tables must make sense as a whole") {
   CHECK_THAT(errors_of("site = [1]").at(0), Catch::Contains("site is a list of tables"));
   CHECK_THAT(errors_of("[[sit]]\nmatch = [\"a.example\"]").at(0),
              Catch::EndsWith("unknown section sit; the nearest known one is site"));
+}
+
+TEST_CASE("an address to send from has what its own entry says, or what holds for all") {
+  const auto config = load_config(everything, "b.toml");
+  REQUIRE(config);
+  const auto& source = config->smtp.source;
+  CHECK(config->warmup_of(source.at(0)) == std::vector<Rate>{{10, 1h}});
+  CHECK(config->warmup_of(source.at(1)).empty());
+  CHECK(config->warming() == std::vector{source.at(0)});
+  CHECK(config->hostname_of(source.at(0)) == "out1.example");
+  CHECK(config->hostname_of(source.at(1)) == "relay.example");
+  CHECK(config->hostname_of({}) == "relay.example");
+  CHECK(config->sites.at(0).source == std::vector{source.at(1)});
+  const auto plain =
+      load_config("[smtp]\nsource = [\"192.0.2.1\"]\nwarmup = [\"50/1d\", \"100/1d\"]", "b.toml");
+  REQUIRE(plain);
+  CHECK(plain->warmup_of(plain->smtp.source.at(0)) == std::vector<Rate>{{50, 24h}, {100, 24h}});
+}
+
+TEST_CASE("what is said of addresses to send from must fit together, and is told where it stands") {
+  CHECK(errors_of(R"([agent]
+workers = 4
+[smtp]
+source = ["192.0.2.1"]
+warmup = ["4/1d", "3/1d"]
+[[source]]
+address = "192.0.2.2"
+[[source]]
+address = "192.0.2.1"
+warmup = ["1/1d"]
+[[site]]
+match = ["a.example"]
+source = ["192.0.2.1"]
+[[site]]
+match = ["b.example"]
+source = ["192.0.2.1", "2001:db8::1"]
+)") == std::vector<std::string>{
+           "b.toml:5:10: smtp.warmup 3/1d has fewer recipients than agent.workers is (4), each of which has "
+           "its part",
+           "b.toml:7:11: source.address 192.0.2.2 is not in smtp.source",
+           "b.toml:10:10: source.warmup 1/1d has fewer recipients than agent.workers is (4), each of which "
+           "has its "
+           "part",
+           "b.toml:16:10: site.source 2001:db8::1 is not in smtp.source",
+       });
+  CHECK(errors_of("[smtp]\nwarmup = [\"50/1d\"]") ==
+        std::vector<std::string>{
+            "b.toml:2:10: smtp.warmup is for the addresses of smtp.source, which has none"});
+  CHECK(errors_of("[[source]]\nhostname = \"a.example\"") ==
+        std::vector<std::string>{"b.toml:1:1: an entry of [[source]] needs an address"});
+  CHECK_THAT(errors_of("[[source]]\naddress = \"192.0.2.1\"\n[[source]]\naddress = \"192.0.2.1\"").at(0),
+             Catch::StartsWith("b.toml:3:1: an entry of [[source]] before is for 192.0.2.1"));
+  CHECK(errors_of("[[source]]\nadress = \"192.0.2.1\"") ==
+        std::vector<std::string>{
+            "b.toml:2:1: unknown key source.adress; the nearest known one is source.address"});
+  CHECK(errors_of("", sets({"smtp.source=[\"192.0.2.1\"]", "source=[{address=\"192.0.2.9\"}]"})) ==
+        std::vector<std::string>{"--set: source.address 192.0.2.9 is not in smtp.source"});
 }
 
 TEST_CASE("what a key shows reads as the same value") {
@@ -410,7 +476,7 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
   std::size_t rows = 0;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) rows += line.starts_with("| `") ? 1 : 0;
-  CHECK(rows == all_keys().size() + site_keys().size() + sender_keys().size());
+  CHECK(rows == all_keys().size() + source_keys().size() + site_keys().size() + sender_keys().size());
   const auto look_for = [&](const auto& key, const std::string& value) {
     const auto shown = value.empty() || key.name == "hostname" ? "" : "`" + value + "`";
     const auto row = "| `" + std::string(key.name) + "` | " + key.type + " | " + shown + " | " +
@@ -419,6 +485,7 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
     CHECK(text.find(row) != std::string::npos);
   };
   for (const Key& key : all_keys()) look_for(key, key.show(defaults));
+  for (const auto& key : source_keys()) look_for(key, key.show({}));
   for (const auto& key : site_keys()) look_for(key, key.show({}));
   for (const auto& key : sender_keys()) look_for(key, key.show({}));
 }

@@ -78,6 +78,36 @@ TEST_CASE("A warm-up goes on after a restart where it stood") {
   CHECK(later.state(after(24h)).step == 1);
 }
 
+TEST_CASE("What is owed and not known is taken for the most that it can be, however long ago that was") {
+  for (const auto away : {0h, 10h, 1000h}) {
+    WarmupState state = Warmup(steps, {}, start).state(start);
+    CHECK(state.wait == 0ms);
+    state.wait.reset();
+    Warmup again(steps, state, after(away));
+    const auto longest = std::chrono::nanoseconds(24h) * 2 / 49; // two of fifty, as they go together
+    CHECK(again.next(after(away).mono) == after(away).mono + longest);
+    CHECK(again.next(after(away).mono + longest) == after(away).mono + longest);
+  }
+}
+
+TEST_CASE("An address has begun for all once it has for one, and is as far as the furthest") {
+  Warmup one(steps, {}, start), other(steps, {}, start);
+  one.take(2, after(1h).mono);
+  WarmupStates all{{resolver::IpAddress{}, other.state(after(2h))}};
+  merge(all, {{resolver::IpAddress{}, one.state(after(2h))}});
+  const WarmupState merged = all.begin()->second;
+  CHECK(merged == one.state(after(2h)));
+  other.resume(merged, after(2h));
+  CHECK(other.state(after(2h)).elapsed == 1h);
+  other.take(1, after(2h).mono);
+  other.resume({}, after(3h)); // it has begun here
+  CHECK(other.state(after(3h)).elapsed == 2h);
+  WarmupState unknown = merged;
+  unknown.wait.reset();
+  merge(all, {{resolver::IpAddress{}, unknown}});
+  CHECK_FALSE(all.begin()->second.wait);
+}
+
 TEST_CASE("A clock that jumped ends the present day at most, and never takes one back") {
   Warmup warmup(steps, {}, start);
   warmup.take(1, start.mono);
@@ -107,7 +137,7 @@ TEST_CASE("Other steps hold from now on") {
 TEST_CASE("States of addresses read as they were written, and what is no line is left out") {
   WarmupStates states;
   states[resolver::IpAddress::parse("192.0.2.1").value()] = {1, true, 5h, 17min, start.wall};
-  states[resolver::IpAddress::parse("2001:db8::1").value()] = {3, true, {}, {}, start.wall};
+  states[resolver::IpAddress::parse("2001:db8::1").value()] = {3, true, {}, 0ms, start.wall};
   const std::string text = write_warmup(states);
   CHECK(read_warmup(text) == states);
   CHECK(read_warmup(text + "nonsense\n192.0.2.2 1 1\n192.0.2.3 1 1 -1 0 0\n192.0.2.4 1 1 1 1 1 1\n\n") ==
