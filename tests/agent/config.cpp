@@ -144,6 +144,7 @@ TEST_CASE("lists of tables are read entry by entry, in their order") {
                                                 .recipient_rate = Rate{1000, 1h},
                                                 .group = "microsoft",
                                                 .mixed_domains = false,
+                                                .source = config->sites.at(0).source,
                                                 .sender = {}},
                                                {.match = {"example.com"},
                                                 .connections = {},
@@ -151,6 +152,7 @@ TEST_CASE("lists of tables are read entry by entry, in their order") {
                                                 .recipient_rate = {},
                                                 .group = {},
                                                 .mixed_domains = {},
+                                                .source = {},
                                                 .sender = {"news.example", "*.lists.example"}}});
   CHECK(config->senders == std::vector<SenderRule>{{{"ann@example.org", "news.example"}, 4}});
   for (const auto& key : site_keys()) {
@@ -274,7 +276,7 @@ source = ["192.0.2.1", "2001:db8::1"]
 
 TEST_CASE("what a key shows reads as the same value") {
   const Config defaults;
-  std::vector<Override> overrides;
+  std::vector<Override> overrides{{"source", "[]"}, {"site", "[]"}}; // whose addresses are not the default's
   for (const Key& key : all_keys())
     if (key.name != "hostname") overrides.push_back({std::string(key.name), key.show(defaults)});
   const auto config = load_config(everything, "b.toml", overrides);
