@@ -35,7 +35,7 @@ class File {
   // Overwrites in place; only for a file that came from create() (the kernel ignores the offset of one open to append).
   virtual Result<void> write_at(std::uint64_t offset, std::string_view bytes) = 0;
   virtual Result<void> sync_data() = 0; // fdatasync; after an error the file is never to be trusted again
-  virtual Result<FileInfo> info() = 0;
+  virtual Result<FileInfo> info() = 0;  // of a file from open_read: perhaps as it was when it was opened
 };
 
 class Disk {

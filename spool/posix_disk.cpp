@@ -37,16 +37,15 @@ auto uninterrupted(Call call) {
 class KernelPath {
  public:
   explicit KernelPath(std::string_view path) {
-    if (path.size() < sizeof bytes_ && path.find('\0') == std::string_view::npos) {
-      std::memcpy(bytes_, path.data(), path.size());
-      bytes_[path.size()] = '\0';
-    }
+    if (path.size() >= sizeof bytes_ || path.find('\0') != std::string_view::npos) path = "";
+    std::memcpy(bytes_, path.data(), path.size());
+    bytes_[path.size()] = '\0';
   }
 
   operator const char*() const { return bytes_; }
 
  private:
-  char bytes_[PATH_MAX] = {};
+  char bytes_[PATH_MAX]; // not cleared: a message passes a dozen of them
 };
 
 class Descriptor {
@@ -91,6 +90,12 @@ class PosixFile final : public File {
         path_(path),
         end_(end) {}
 
+  // Open to be read.
+  PosixFile(Descriptor fd, std::string_view path, const FileInfo& opened)
+      : fd_(std::move(fd)),
+        path_(path),
+        opened_(opened) {}
+
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) override {
     std::size_t done = 0;
     while (done < into.size()) {
@@ -132,6 +137,7 @@ class PosixFile final : public File {
   }
 
   Result<FileInfo> info() override {
+    if (opened_) return *opened_;
     struct stat found{};
     if (::fstat(fd_.get(), &found) != 0) return failed(errno, "stat", path_);
     return to_info(found);
@@ -141,6 +147,7 @@ class PosixFile final : public File {
   Descriptor fd_;
   std::string path_;
   std::optional<std::uint64_t> end_;
+  std::optional<FileInfo> opened_; // as it was then
 };
 
 class PosixDisk final : public Disk {
@@ -159,7 +166,7 @@ class PosixDisk final : public Disk {
     struct stat found{};
     if (::fstat(fd.get(), &found) != 0) return failed(errno, "stat", path);
     if (!S_ISREG(found.st_mode)) return failed(EINVAL, "open", path);
-    return std::make_unique<PosixFile>(std::move(fd), path);
+    return std::make_unique<PosixFile>(std::move(fd), path, to_info(found));
   }
 
   Result<std::unique_ptr<File>> create(std::string_view path, unsigned mode) override {
