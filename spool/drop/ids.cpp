@@ -45,6 +45,7 @@ void Ids::take(const std::string& id, const Digest& digest) {
 }
 
 void Ids::release(std::string_view id) {
+  statuses_.add(id); // first: at no moment is it unknown to both
   const std::size_t hash = hash_of(id);
   Shard& in = shards_[shard_of(hash)];
   const std::lock_guard lock(in.mutex);

@@ -1,6 +1,7 @@
 // Which ids are taken, and what may be one.
 #pragma once
 
+#include "spool/drop/status_sieve.h"
 #include "spool/packed_facts.h"
 
 #include <array>
@@ -23,7 +24,10 @@ class Ids {
   [[nodiscard]] std::optional<std::uint64_t> number(std::string_view id) const; // of that message
   void take(const PackedFacts& message);
   void take(const std::string& id, const Digest& digest); // by a file in cur/ that is no message yet
-  void release(std::string_view id);
+  void release(std::string_view id);                      // it may have left a status
+
+  [[nodiscard]] StatusSieve& statuses() { return statuses_; }
+
   // A name an intake is still writing to new/: claim leaves it alone until it is unreserved.
   void reserve(const std::string& name);
   void unreserve(const std::string& name);
@@ -69,6 +73,7 @@ class Ids {
   [[nodiscard]] static std::size_t shard_of(std::size_t hash) { return hash >> 32 & (shard_count - 1); }
 
   std::array<Shard, shard_count> shards_;
+  StatusSieve statuses_;
   mutable std::mutex reserved_mutex_;
   std::set<std::string> reserved_;
   std::atomic<std::uint64_t> number_{1};

@@ -46,18 +46,36 @@ void Namesakes::adopt(const std::string& id) {
 
 Result<Namesakes::Holder> Namesakes::holder(const std::string& id, const Digest& digest) {
   if (const auto taken = ids_.find(id)) return *taken == digest ? Holder::same_bytes : Holder::others;
+  if (!ids_.statuses().may_have(id)) return Holder::nobody;
   const auto head = read_status_head(disk_, id);
   if (head) {
     if (is_notice(*head)) return Holder::nobody;
     return head->digest == to_string(digest) ? Holder::same_bytes : Holder::others;
   }
   switch (head.error().code) {
-  case ENOENT: return Holder::nobody;
+  case ENOENT: looked_in_vain(); return Holder::nobody;
   case EMFILE:
   case ENFILE:
   case ENOMEM: return std::unexpected(head.error());
   default: return Holder::others; // something is there
   }
+}
+
+// A listing comes after as many looks as it has names: however many these are, listing them is the smaller part.
+void Namesakes::looked_in_vain() {
+  if (--looks_left_ > 0) return;
+  StatusSieve& statuses = ids_.statuses();
+  Result<std::vector<std::string>> names;
+  std::size_t expected = 0;
+  do { // the second time for all that the first has found, if it was made for fewer
+    expected = names->size();
+    statuses.begin(expected);
+    names = disk_.list("status");
+  } while (names && names->size() > std::max(expected, StatusSieve::least_expected));
+  looks_left_ = std::max(looks_before_listing, names ? names->size() : 0);
+  if (!names) return;
+  for (const std::string_view entry : *names) statuses.add(id_of_status(entry));
+  statuses.complete();
 }
 
 Result<std::uint32_t> Namesakes::highest(const std::string& name) {
@@ -69,8 +87,7 @@ Result<std::uint32_t> Namesakes::highest(const std::string& name) {
         highest_.reset();
         return std::unexpected(names.error());
       }
-      for (const std::string_view entry : *names)
-        count(entry.ends_with(".json") && folder == "status" ? entry.substr(0, entry.size() - 5) : entry);
+      for (const std::string_view entry : *names) count(folder == "status" ? id_of_status(entry) : entry);
     }
   }
   const auto found = highest_->find(name);

@@ -33,11 +33,16 @@ class Namesakes {
  private:
   enum class Holder : std::uint8_t { nobody, same_bytes, others };
   Result<Holder> holder(const std::string& id, const Digest& digest);
+  void looked_in_vain();
   Result<std::uint32_t> highest(const std::string& name);
   void count(std::string_view id);
 
+  // A listing of status/ costs what some looks cost; a short run, as a drain's, doesn't make one.
+  static constexpr std::size_t looks_before_listing = 256;
+
   Disk& disk_;
   Ids& ids_;
+  std::size_t looks_left_ = looks_before_listing; // for a status that isn't there, until a listing pays
   // name -> the highest N of all its name~N, for there may be free ones below. Read from the disk when the first taken
   // name is met; from then on nobody else makes such ids.
   std::optional<std::unordered_map<std::string, std::uint32_t>> highest_;

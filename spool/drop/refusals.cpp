@@ -31,6 +31,7 @@ Result<Refused> Refusals::refuse(const std::string& name, DropProblem problem, W
     if (!*free) continue;
     const std::string json =
         render_refusal(id, name, problem, true, reporting_mta_, digest ? &*digest : nullptr, now);
+    ids_.statuses().add(id);
     if (const auto told = publish(id, json); !told) return std::unexpected(told.error());
     if (const auto moved = disk_.rename_new(path, "bad/" + id); !moved) {
       if (moved.error().code == EEXIST) continue;

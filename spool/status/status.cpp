@@ -12,6 +12,7 @@
 namespace bulkmail::spool {
 namespace {
 
+constexpr std::string_view json_suffix = ".json";
 constexpr unsigned status_mode = 0640;
 // Rendered at a time, however many recipients there are; a recipient's object at the end may stand over.
 constexpr std::size_t chunk_size = 64 * 1024;
@@ -147,7 +148,12 @@ std::string render_refusal(const std::string& id, const std::string& name, const
   return out;
 }
 
-std::string status_path(std::string_view id) { return fmt::format("status/{}.json", id); }
+std::string status_path(std::string_view id) { return fmt::format("status/{}{}", id, json_suffix); }
+
+std::string_view id_of_status(std::string_view entry) {
+  if (entry.ends_with(json_suffix)) entry.remove_suffix(json_suffix.size());
+  return entry;
+}
 
 namespace {
 

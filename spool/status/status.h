@@ -58,6 +58,8 @@ class StatusText {
                                          const std::string& reporting_mta, const Digest* digest, Wall now);
 
 [[nodiscard]] std::string status_path(std::string_view id); // "status/<id>.json"
+[[nodiscard]] std::string_view
+id_of_status(std::string_view entry); // <id>; of an entry that is no status, the whole name
 
 // Puts status/<id>.json in place: a reader sees the old one or the new one, whole. Nothing is synced. One
 // writer an id.
