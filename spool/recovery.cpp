@@ -250,6 +250,12 @@ class Recovery {
           DropProblem::Kind::refused, "crashed",
           fmt::format("the agent crashed {} times while it handled this file", HandlingMark::patience), 0});
     }
+    auto drop = handle(path, size);
+    mark_->rest(); // each time: what lies in cur/ stays there, and must not be suspected of what others do
+    return drop;
+  }
+
+  std::expected<ParsedDrop, DropProblem> handle(const std::string& path, std::uint64_t size) {
     const auto handling = mark_->handle(path);
     auto file = disk_.open_read(path);
     if (!file)
@@ -285,13 +291,15 @@ class Recovery {
   }
 
   // The outcomes that it tells of are those of this place in the journal.
-  static void replay(const NoticeRecord& record, const Message& message, std::vector<RecoveredNotice>& notices) {
+  static void replay(const NoticeRecord& record, const Message& message,
+                     std::vector<RecoveredNotice>& notices) {
     if (record.serial != 0 && record.serial <= notices.size()) {
       RecoveredNotice& known = notices[record.serial - 1];
       known.record.published = known.record.published || record.published;
       return;
     }
-    if (record.serial != notices.size() + 1) return; // of a message that began anew since, whose state follows
+    if (record.serial != notices.size() + 1)
+      return; // of a message that began anew since, whose state follows
     RecoveredNotice notice{record, {}};
     for (const std::uint32_t index : record.recipients) {
       if (index >= message.recipients()) continue;

@@ -51,6 +51,7 @@ struct Intake::Job {
         claimed->small_content = {};
       }
     }
+    claimer.rest();
   }
 };
 

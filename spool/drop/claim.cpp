@@ -52,6 +52,10 @@ ClaimAnswer Claimer::claim(const std::string& name, Wall now) {
   return Waiting{Waiting::Why::incomplete, now + trouble_retry, {}, {}};
 }
 
+void Claimer::rest() {
+  if (mark_) mark_->rest();
+}
+
 Claimer::Trial Claimer::try_to_take(const std::string& name, Wall now) {
   const std::string path = "new/" + name;
   const auto found = disk_.info(path); // before it is opened: a FIFO or a device is never touched

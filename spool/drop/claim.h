@@ -6,6 +6,7 @@
 //   Claimer claimer(disk, ids, policy);
 //   for (auto& name : *claimer.names())            // a rescan; or the names that events told of
 //     std::visit(..., claimer.claim(name, now));   // Claimed, Refused, Waiting, Ignored
+//   claimer.rest();
 #pragma once
 
 #include "spool/disk.h"
@@ -27,7 +28,7 @@
 namespace bulkmail::spool {
 
 struct Claimed {
-  PackedFacts packed; // to keep
+  PackedFacts packed;                        // to keep
   std::shared_ptr<const MessageFacts> facts; // the same, to work with now
   std::string
       small_content; // the content's bytes as in the file, if the claim had them whole at hand; else empty
@@ -51,6 +52,7 @@ class Claimer {
 
   [[nodiscard]] Result<std::vector<std::string>> names(); // of new/, without writers' work in progress
   [[nodiscard]] ClaimAnswer claim(const std::string& name, Wall now);
+  void rest(); // after the last of several claims
 
  private:
   // None: the drop changed meanwhile and is to be looked at again from the start.

@@ -43,6 +43,10 @@ void HandlingMark::settled(std::string_view path) {
   begin_file();
 }
 
+void HandlingMark::rest() {
+  if (marked_) write_current({});
+}
+
 void HandlingMark::read_last_start() {
   const auto file = disk_.open_read(record);
   if (!file) return;
@@ -85,6 +89,7 @@ void HandlingMark::begin_file() {
 }
 
 void HandlingMark::write_current(std::string_view path) {
+  marked_ = !path.empty();
   if (!file_) return;
   const auto line = padded(path);
   if (!file_->write_at(0, {line.data(), line.size()})) file_ = nullptr;

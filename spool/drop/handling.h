@@ -7,6 +7,10 @@
 //   HandlingMark mark(disk);                        // once a start; takes what the last one left
 //   if (mark.hopeless("new/a")) … refuse it …, mark.settled("new/a");
 //   else { const auto handling = mark.handle("new/a"); … parse it … }
+//   mark.rest();                                    // after the last of several
+//
+// Between one file and the next the record is not cleared, to save a write: should something else crash the agent there,
+// the file before is suspected, which is harmless, since by then it has mostly gone from where it was.
 //
 // One user at a time. Where the disk can't write it, work goes on without.
 #pragma once
@@ -30,6 +34,7 @@ class HandlingMark {
 
   [[nodiscard]] bool hopeless(std::string_view path) const;
   void settled(std::string_view path); // it won't be handled again, or did no harm
+  void rest();                         // nothing is handled
 
   class Scope {
    public:
@@ -38,10 +43,7 @@ class HandlingMark {
     }
 
     // A simulated disk stops the program by an exception, which may well be here.
-    ~Scope() noexcept(false) {
-      mark_.write_current({});
-      mark_.settled(path_);
-    }
+    ~Scope() noexcept(false) { mark_.settled(path_); }
 
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
@@ -65,6 +67,7 @@ class HandlingMark {
 
   Disk& disk_;
   std::unique_ptr<File> file_;
+  bool marked_ = false; // a path stands in it
   std::vector<Suspect> suspects_;
 };
 

@@ -17,7 +17,11 @@ struct Start { // of an agent
 
   explicit Start(MemoryDisk& disk) : claimer(disk, ids, "relay.example") {}
 
-  ClaimAnswer claim(const std::string& name) { return claimer.claim(name, Wall{}); }
+  ClaimAnswer claim(const std::string& name) {
+    auto answer = claimer.claim(name, Wall{});
+    claimer.rest();
+    return answer;
+  }
 
   Ids ids;
   Claimer claimer;
@@ -113,4 +117,16 @@ TEST_CASE("without a place for the record drops are claimed all the same") {
   for (const char* folder : {"new", "cur", "bad", "status"}) REQUIRE(disk.make_directory(folder, 0700));
   disk.put("new/a", good);
   CHECK(std::holds_alternative<Claimed>(Start(disk).claim("a")));
+}
+
+TEST_CASE("a crash between two drops suspects the one before, one after a rest suspects none") {
+  MemoryDisk disk;
+  REQUIRE(make_spool_layout(disk));
+  disk.put("new/a", good);
+  Start start(disk);
+  const auto record = [&] { return disk.contents("state/handling")->substr(0, 5); };
+  CHECK(std::holds_alternative<Claimed>(start.claimer.claim("a", Wall{})));
+  CHECK(record() == "new/a");
+  start.claimer.rest();
+  CHECK(record() == "     ");
 }
