@@ -32,7 +32,7 @@ release) agent;;
 stop)
 	[ -s "$dir/pid" ] || exit 0
 	kill -TERM "$(cat "$dir/pid")" 2>/dev/null
-	for _ in $(seq 200); do kill -0 "$(cat "$dir/job")" 2>/dev/null || break; sleep 0.1; done;;
+	for _ in $(seq 100); do kill -0 "$(cat "$dir/job")" 2>/dev/null || break; sleep 0.5; done # slow discards;;
 inject)
 	[ "$3" = probe ] && exit 0
 	shift 2
