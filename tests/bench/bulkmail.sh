@@ -32,7 +32,7 @@ release) agent;;
 stop)
 	[ -s "$dir/pid" ] || exit 0
 	kill -TERM "$(cat "$dir/pid")" 2>/dev/null
-	for _ in $(seq 100); do kill -0 "$(cat "$dir/job")" 2>/dev/null || break; sleep 0.5; done # slow discards;;
+	for _ in $(seq 100); do kill -0 "$(cat "$dir/job")" 2>/dev/null || break; sleep 0.5; done;; # discards may be slow
 inject)
 	[ "$3" = probe ] && exit 0
 	shift 2
