@@ -14,6 +14,9 @@ using spool::Source;
 // RFC 3463 codes for what no reply names better.
 constexpr std::string_view no_answer_from_host = "4.4.1";
 constexpr std::string_view bad_connection = "4.4.2";
+constexpr std::string_view other_security_trouble = "4.7.0";
+constexpr std::string_view security_not_supported = "4.7.4";
+constexpr std::string_view cryptographic_failure = "4.7.5";
 constexpr std::string_view not_accepting_messages = ".3.2";
 constexpr std::string_view too_many = ".5.3";
 constexpr std::string_view undefined = ".0.0";
@@ -37,6 +40,7 @@ Outcome at(const Peer& peer, Wall now) {
   outcome.remote_mta = peer.host;
   outcome.remote_address = peer.address;
   outcome.remote_port = peer.port;
+  outcome.tls = peer.tls;
   outcome.last_attempt_date = now;
   return outcome;
 }
@@ -58,6 +62,22 @@ Outcome unanswered(Action action, Stage stage, std::string_view text, const Peer
   outcome.source = Source::network;
   outcome.status = stage == Stage::connect ? no_answer_from_host : bad_connection;
   outcome.diagnostic_code = local_diagnostic(text);
+  return outcome;
+}
+
+// What the host lacks may come back: nothing about TLS is final before the message expires.
+bool is_about_tls(const Trouble& trouble) {
+  return trouble.kind == Trouble::Kind::insecure || trouble.stage == Stage::tls ||
+         (trouble.stage == Stage::starttls && trouble.kind == Trouble::Kind::malformed);
+}
+
+Outcome insecure(const Trouble& trouble, const Peer& peer, Wall now) {
+  Outcome outcome = unanswered(Action::delayed, trouble.stage, trouble.text, peer, now);
+  outcome.source = Source::tls;
+  outcome.status = trouble.stage == Stage::tls                ? cryptographic_failure
+                   : trouble.kind == Trouble::Kind::malformed ? other_security_trouble
+                                                              : security_not_supported;
+  if (trouble.reply) outcome.diagnostic_code = "smtp; " + trouble.reply->text();
   return outcome;
 }
 
@@ -99,6 +119,7 @@ Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_inde
 }
 
 Outcome verdict(const Trouble& trouble, const Peer& peer, bool every_host_refused, Wall now) {
+  if (is_about_tls(trouble)) return insecure(trouble, peer, now);
   if (!trouble.reply) return unanswered(Action::delayed, trouble.stage, trouble.text, peer, now);
   const bool final = every_host_refused && trouble.kind == Trouble::Kind::refused &&
                      refusal(*trouble.reply, trouble.stage) == Action::failed;

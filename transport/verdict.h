@@ -7,6 +7,7 @@
 //   no answer before the end of data was sent       delayed 4.4.2
 //   no answer to the end of data                    delayed 4.4.2, or failed 4.4.2 if that must not be
 //   retried; indeterminate never sent, the host can't take it              failed, with the reason's code a
+//   TLS that has to be and is not                   delayed 4.7.4 (not offered, refused), 4.7.5 (failed)
 //   session refused by every host for good        failed, by any of them or in another way: delayed
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "transport/printable.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace bulkmail::transport {
@@ -25,7 +27,8 @@ struct Peer {
   std::string host;    // "mx1.d1.example"
   std::string address; // "192.0.2.7", "2001:db8::1"
   std::uint16_t port = 25;
-  bool dsn = false; // it offers DSN (RFC 3461)
+  bool dsn = false;                    // it offers DSN (RFC 3461)
+  std::optional<spool::TlsInfo> tls{}; // none: in clear
 };
 
 // For a recipient of a transaction. Delayed outcomes come without next_attempt_date and will_retry_until: the

@@ -13,6 +13,7 @@
 #include "resolver/address.h"
 #include "spool/ledger_config.h"
 #include "transport/client/client.h"
+#include "transport/tls/policy.h"
 
 #include <chrono>
 #include <cstdint>
@@ -81,6 +82,8 @@ struct Config {
     std::vector<Rate> warmup;                          // of each of them; empty: none
     PrivateTargets private_targets = PrivateTargets::refuse;
     EightBit eight_bit = EightBit::send;
+    transport::TlsLevel tls = transport::TlsLevel::opportunistic;
+    std::string ca_file; // "": the system's trust store
     transport::Timeouts timeouts;
   } smtp;
 

@@ -352,6 +352,10 @@ std::vector<Key> make_keys() {
   using Retry = Config::Retry;
   using Log = Config::Log;
   constexpr Time patience{10ms, 24h}; // for one reply
+  const auto tls_level = one_of<transport::TlsLevel>({{"off", transport::TlsLevel::off},
+                                                      {"opportunistic", transport::TlsLevel::opportunistic},
+                                                      {"encrypt", transport::TlsLevel::encrypt},
+                                                      {"require", transport::TlsLevel::require}});
   constexpr Time keeping{0ms, 24h * 3650};
   return {
       key("hostname", PLACE(hostname), Text{"host name", judge_hostname},
@@ -419,10 +423,17 @@ std::vector<Key> make_keys() {
       key("smtp.eight_bit", PLACE(smtp.eight_bit),
           one_of<Smtp::EightBit>({{"send", Smtp::EightBit::send}, {"fail", Smtp::EightBit::fail}}),
           "8-bit content to a host without 8BITMIME"),
+      key("smtp.tls", PLACE(smtp.tls), tls_level,
+          "How sessions are secured: not at all, where the host can, or else nothing is sent; `require`: to "
+          "a "
+          "verified host alone"),
+      key("smtp.ca_file", PLACE(smtp.ca_file), Text{}, "Certificates to trust, in PEM; empty: the system's"),
       key("smtp.timeouts.connect", PLACE(smtp.timeouts.connect), patience,
           "For the TCP connection, each address"),
       key("smtp.timeouts.greeting", PLACE(smtp.timeouts.greeting), patience, "For the 220 greeting"),
       key("smtp.timeouts.ehlo", PLACE(smtp.timeouts.ehlo), patience, "For the reply to EHLO or HELO"),
+      key("smtp.timeouts.tls", PLACE(smtp.timeouts.tls), patience,
+          "For the reply to STARTTLS, and for the handshake"),
       key("smtp.timeouts.mail", PLACE(smtp.timeouts.mail), patience, "For the reply to MAIL"),
       key("smtp.timeouts.rcpt", PLACE(smtp.timeouts.rcpt), patience, "For the reply to RCPT"),
       key("smtp.timeouts.data", PLACE(smtp.timeouts.data), patience, "For the reply to DATA"),
@@ -523,7 +534,7 @@ std::vector<KeyOf<SenderRule>> make_sender_keys() {
 constexpr std::array<std::string_view, 3> lists_of_tables{"source", "site", "sender"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
-// that a configuration may already say so: `smtp.tls = "off"`.
+// that a configuration may already say so: `smtp.dane = false`.
 struct Planned {
   std::string_view name;
   std::string_view as_now; // as TOML; empty: no value says it
@@ -534,11 +545,8 @@ constexpr auto planned = std::to_array<Planned>({
     {"listen.mode", "\"queue\""},
     {"listen.sync_timeout", ""},
     {"resolver.trust_ad", "\"no\""},
-    {"smtp.tls", "\"off\""},
     {"smtp.dane", "false"},
     {"smtp.mta_sts", "false"},
-    {"smtp.ca_file", "\"\""},
-    {"smtp.timeouts.tls", ""},
     {"route", ""},
 });
 

@@ -37,6 +37,11 @@ namespace {
 constexpr const char* pool_threads = "8";
 constexpr std::chrono::milliseconds lock_poll{50};
 
+int misconfigured(const std::string& text) {
+  fmt::print(stderr, "bulkmail: {}\n", text);
+  return EX_CONFIG;
+}
+
 int unusable(const std::string& text) {
   fmt::print(stderr, "bulkmail: {}\n", text);
   return EX_TEMPFAIL;
@@ -54,8 +59,10 @@ spool::Result<SpoolLock> open_lock(const Config& config, const std::optional<Ide
 // Everything of one process that works on a spool.
 class Service {
  public:
-  Service(const Config& config, ConfigOrigin origin, std::string version)
+  Service(const Config& config, std::shared_ptr<const transport::TlsContexts> tls, ConfigOrigin origin,
+          std::string version)
       : config_(config),
+        tls_(std::move(tls)),
         origin_(std::move(origin)),
         version_(std::move(version)),
         log_(config.log),
@@ -94,6 +101,7 @@ class Service {
     disk_ = std::move(*disk);
     EngineSettings settings;
     settings.worker.config = config_;
+    settings.worker.tls = tls_;
     settings.worker.servers = name_servers(config_);
     settings.worker.own_addresses = own_addresses();
     settings.worker.most_connections = descriptors.sessions;
@@ -195,16 +203,22 @@ class Service {
       for (const auto& error : config.error()) say(log_, Level::error, "reload refused", error);
       return;
     }
+    auto tls = transport::TlsContexts::make(config->smtp.ca_file);
+    if (!tls) {
+      say(log_, Level::error, "reload refused", "smtp.ca_file: " + tls.error());
+      return;
+    }
     if (auto reopened = log_.reopen(config->log); !reopened) {
       say(log_, Level::error, "reload refused", reopened.error());
       return;
     }
     config_.agent = config->agent;
-    engine_->reload(*config);
+    engine_->reload(*config, std::move(*tls));
     say(log_, Level::info, "reloaded", origin_.file.empty() ? "defaults" : origin_.file);
   }
 
   Config config_;
+  std::shared_ptr<const transport::TlsContexts> tls_;
   ConfigOrigin origin_;
   std::string version_;
   LogSink log_;
@@ -240,6 +254,8 @@ void prepare_process(const Config& config) {
 
 int run_agent(const Config& config, const RunOptions& options) {
   prepare_process(config);
+  auto tls = transport::TlsContexts::make(config.smtp.ca_file);
+  if (!tls) return misconfigured("smtp.ca_file: " + tls.error());
   const auto identity = configured_identity(config);
   auto lock = open_lock(config, identity);
   if (!lock) return unusable(lock.error().text);
@@ -251,7 +267,7 @@ int run_agent(const Config& config, const RunOptions& options) {
     std::this_thread::sleep_for(lock_poll);
   }
   try {
-    Service service(config, options.origin, options.version);
+    Service service(config, std::move(*tls), options.origin, options.version);
     if (auto bound = service.bind_sockets(); !bound) return unusable(bound.error().text);
     if (identity) {
       if (auto became = become(*identity); !became) return unusable(became.error().text);
@@ -271,6 +287,8 @@ int run_agent(const Config& config, const RunOptions& options) {
 
 int drain_spool(const Config& config, const DrainOptions& options) {
   prepare_process(config);
+  auto tls = transport::TlsContexts::make(config.smtp.ca_file);
+  if (!tls) return misconfigured("smtp.ca_file: " + tls.error());
   const auto identity = configured_identity(config);
   auto lock = open_lock(config, identity);
   if (!lock) return unusable(lock.error().text);
@@ -285,7 +303,7 @@ int drain_spool(const Config& config, const DrainOptions& options) {
     quiet.listen.lmtp.clear();
     if (quiet.log.target == "stderr")
       quiet.log.level = std::max(quiet.log.level, Config::Log::Level::error); // for cron
-    Service service(quiet, options.origin, options.version);
+    Service service(quiet, std::move(*tls), options.origin, options.version);
     if (identity) {
       if (auto became = become(*identity); !became) return unusable(became.error().text);
     }

@@ -1,5 +1,6 @@
 #include "agent/run/courier.h"
 
+#include "agent/run/security.h"
 #include "agent/run/transaction_builder.h"
 
 #include <algorithm>
@@ -76,8 +77,14 @@ void Courier::try_next_host() {
     return;
   }
   peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port, false};
-  connect_deadline_ = now.mono + walk_->connect_timeout(settings_.client.timeouts.connect);
-  channel_ = tools_.network.connect({candidate->address, settings_.port}, settings_.source, *this);
+  address_ = candidate->address;
+  policy_ = tls_policy(settings_.tls, *candidate->host);
+  connect();
+}
+
+void Courier::connect() {
+  connect_deadline_ = tools_.clock.now().mono + walk_->connect_timeout(settings_.client.timeouts.connect);
+  channel_ = tools_.network.connect({address_, settings_.port}, settings_.source, *this);
   rearm();
 }
 
@@ -85,6 +92,12 @@ void Courier::host_failed(const Trouble& trouble) {
   connect_deadline_.reset();
   client_.reset();
   channel_.reset();
+  const bool tls_failed = trouble.stage == Stage::tls && !finishing_;
+  if (tls_failed && policy_.level == transport::TlsLevel::opportunistic) {
+    policy_.level =
+        transport::TlsLevel::off; // TLS that does not work is no better than none: once more, in clear
+    return connect();
+  }
   walk_->failed(trouble, peer_, tools_.clock.now().mono);
   try_next_host();
 }
@@ -93,7 +106,30 @@ void Courier::connected() {
   connect_deadline_.reset();
   auto config = settings_.client;
   config.allow_pipelining = !tools_.health.pipelining_broken(peer_.host);
+  config.tls = use_of_tls(policy_);
   client_.emplace(std::move(config), tools_.clock.now().mono);
+  advance();
+}
+
+void Courier::start_tls() {
+  channel_ = std::make_unique<SecureChannel>(
+      std::move(channel_),
+      SecureChannel::Security{settings_.tls_contexts,
+                              policy_,
+                              {tools_.tickets, transport::ticket_key(peer_.host, peer_.port, policy_)}},
+      *this, tools_.clock);
+}
+
+void Courier::secured(const spool::TlsInfo& how) {
+  if (!client_) return;
+  peer_.tls = how;
+  client_->tls_established(tools_.clock.now().mono);
+  advance();
+}
+
+void Courier::insecure(std::string_view why) {
+  if (!client_) return;
+  client_->tls_failed(why, tools_.clock.now().mono);
   advance();
 }
 
@@ -120,6 +156,7 @@ void Courier::advance() {
     if (event->pipelining_broken)
       tools_.health.remember_broken_pipelining(peer_.host, tools_.clock.now().mono);
     switch (event->kind) {
+    case Event::Kind::start_tls: start_tls(); break;
     case Event::Kind::ready: ready(); break;
     case Event::Kind::send_content:
       content_wanted_ = true;

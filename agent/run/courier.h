@@ -9,6 +9,7 @@
 #include "agent/queue/host_walk.h"
 #include "agent/queue/scheduler.h"
 #include "agent/run/content.h"
+#include "agent/run/secure_channel.h"
 #include "agent/run/timers.h"
 #include "agent/seams.h"
 #include "transport/client/client.h"
@@ -21,7 +22,7 @@
 
 namespace bulkmail::agent {
 
-class Courier final : public Channel::Handler, public std::enable_shared_from_this<Courier> {
+class Courier final : public SecureChannel::Owner, public std::enable_shared_from_this<Courier> {
  public:
   // What a transaction showed of its host, and how long an attempt's parts took.
   struct Timing {
@@ -53,6 +54,7 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
     Timers& timers;
     Dice& dice;
     HostHealth& health;
+    transport::TicketStore& tickets;
     ContentStore& contents;
     Desk& desk;
   };
@@ -60,6 +62,8 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   struct Settings {
     transport::ClientConfig client;
     std::uint16_t port = 25;
+    transport::TlsLevel tls = transport::TlsLevel::off;
+    std::shared_ptr<const transport::TlsContexts> tls_contexts; // null: tls is off
     std::optional<resolver::IpAddress> source; // of this machine, to send from; none: the system's choice
   };
 
@@ -81,10 +85,14 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   void received(std::string_view bytes) override;
   void drained() override;
   void closed(std::string_view why, bool local) override;
+  void secured(const spool::TlsInfo& how) override;
+  void insecure(std::string_view why) override;
 
   void try_next_host();
+  void connect();
   void host_failed(const transport::Trouble& trouble);
   void advance();
+  void start_tls();
   void ready();
   void begin_transaction();
   void fetch_content();
@@ -108,6 +116,8 @@ class Courier final : public Channel::Handler, public std::enable_shared_from_th
   std::unique_ptr<Channel> channel_;
   std::optional<transport::Client> client_;
   transport::Peer peer_;
+  resolver::IpAddress address_; // the peer's
+  transport::TlsPolicy policy_; // for the host that is tried or was reached
   std::optional<Work> work_;
   std::vector<std::optional<transport::RecipientResult>>
       unsuitable_; // beside work_: never put into the transaction

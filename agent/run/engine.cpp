@@ -519,10 +519,10 @@ void Engine::flush() {
   tell_all([](Worker& worker) { worker.flush({}); });
 }
 
-void Engine::reload(const Config& config) {
+void Engine::reload(const Config& config, std::shared_ptr<const transport::TlsContexts> tls) {
   settings_.worker.config = config;
   ledger_.set_config(ledger_config(config));
-  tell_all([config](Worker& worker) { worker.reload(config); });
+  tell_all([config, tls = std::move(tls)](Worker& worker) { worker.reload(config, tls); });
   watch_warmup();
   watch_memory();
 }

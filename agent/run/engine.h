@@ -71,7 +71,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void flush();
   void stop();     // no new claims, finish what is in flight up to stop_timeout
   void stop_now(); // give up what is in flight
-  void reload(const Config& config);
+  void reload(const Config& config, std::shared_ptr<const transport::TlsContexts> tls);
   void dump_state(); // to the log
   [[nodiscard]] bool over() const;
   [[nodiscard]] bool

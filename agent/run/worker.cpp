@@ -153,8 +153,10 @@ void Worker::spool_is_good(bool good) {
   scheduler_.pause(!good);
 }
 
-void Worker::reload(const Config& config) {
+void Worker::reload(const Config& config, std::shared_ptr<const transport::TlsContexts> tls) {
   settings_.config = config;
+  settings_.tls = std::move(tls);
+  tickets_ = {}; // whom they vouch for may not be trusted any more
   scheduler_.set_config(scheduler_config(settings_, number_), seams_.clock.now().mono);
   settler_ = make_settler(config, dice_);
 }
@@ -256,11 +258,13 @@ void Worker::open(Work work) {
   courier.client.messages_per_connection = smtp.messages_per_connection;
   courier.client.eight_bit = smtp.eight_bit;
   courier.port = smtp.port;
+  if (settings_.tls) courier.tls = smtp.tls;
+  courier.tls_contexts = settings_.tls;
   courier.source = work.source;
   courier.client.hostname = settings_.config.hostname_of(work.source);
   const SessionId session = work.session;
   auto opened = std::make_shared<Courier>(
-      Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, contents_, *this},
+      Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, tickets_, contents_, *this},
       std::move(courier), std::move(work));
   couriers_.emplace(session, opened);
   opened->start();

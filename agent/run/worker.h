@@ -35,12 +35,13 @@ namespace bulkmail::agent {
 
 struct WorkerSettings {
   Config config;
-  std::vector<resolver::Endpoint> servers;        // name servers, from the config or resolv.conf
-  std::vector<resolver::IpAddress> own_addresses; // this machine's, loopback left out
-  bool ipv6 = true;                               // this machine can reach IPv6 at all
-  std::uint32_t most_connections = 1'000'000;     // what the descriptors allow
-  std::uint32_t most_questions = 2000;            // … and to name servers at once
-  std::size_t workers = 1;                        // that share what there may be of each
+  std::vector<resolver::Endpoint> servers;           // name servers, from the config or resolv.conf
+  std::vector<resolver::IpAddress> own_addresses;    // this machine's, loopback left out
+  bool ipv6 = true;                                  // this machine can reach IPv6 at all
+  std::uint32_t most_connections = 1'000'000;        // what the descriptors allow
+  std::uint32_t most_questions = 2000;               // … and to name servers at once
+  std::size_t workers = 1;                           // that share what there may be of each
+  std::shared_ptr<const transport::TlsContexts> tls; // null: all goes in clear
 };
 
 // How a worker stands after a turn.
@@ -89,7 +90,7 @@ class Worker final : private Courier::Desk {
   void release(const Selector& what);
   void cancel(const Selector& what);
   void spool_is_good(bool good); // else outcomes could not be kept: no new work, no dot
-  void reload(const Config& config);
+  void reload(const Config& config, std::shared_ptr<const transport::TlsContexts> tls);
   void stop(); // begin nothing, finish what is in flight
   void cut();  // what is not past its end of data is put back
 
@@ -150,6 +151,7 @@ class Worker final : private Courier::Desk {
   DnsClient dns_;
   ContentStore contents_;
   HostHealth health_;
+  transport::TicketStore tickets_;
   // Domains that others handed over. Should the resolvers of two workers disagree on where a domain leads, it stays with
   // the second.
   Memory<std::string> adopted_{std::chrono::minutes{10}, 100'000};

@@ -52,7 +52,9 @@ source = ["192.0.2.1", "2001:db8::1"]
 warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
 eight_bit = "fail"
-timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
+tls = "require"
+ca_file = "/etc/bulkmail/ca.pem"
+timeouts = { connect = "1s", greeting = "2s", ehlo = "3s", tls = "20s", mail = "4s", rcpt = "5s", data = "6s", block = "7s", end_of_data = "8s", rset = "9s", quit = "10ms" }
 [retry]
 schedule = ["100ms", "1h20m"]
 expire = "1h"
@@ -126,6 +128,7 @@ TEST_CASE("every key is read into its own place") {
   CHECK(config->resolver.servers[1].to_string() == "[::1]:53");
   CHECK(config->resolver.servers[2].port == 53);
   CHECK(config->smtp.eight_bit == Config::Smtp::EightBit::fail);
+  CHECK(config->smtp.tls == transport::TlsLevel::require);
   CHECK(config->smtp.timeouts.quit == 10ms);
   CHECK(config->retry.schedule == std::vector<milliseconds>{100ms, 80min});
   CHECK(config->retry.indeterminate == Config::Retry::Indeterminate::stop);
@@ -313,8 +316,8 @@ servers = ["127.0.0.1:53", "name.example"]
 
 TEST_CASE("a key of a feature still to come is told apart from a mistyped one") {
   for (const std::string_view text :
-       {"[smtp]\ntls = \"require\"", "[smtp]\ndane = true", "[[route]]\nmatch = [\"x\"]",
-        "[listen]\nsmtp = \"127.0.0.1:2525\"", "[smtp]\ntls = 1", "[smtp]\ntimeouts = { tls = \"1m\" }"}) {
+       {"[smtp]\nmta_sts = true", "[smtp]\ndane = true", "[[route]]\nmatch = [\"x\"]",
+        "[listen]\nsmtp = \"127.0.0.1:2525\"", "[smtp]\ndane = 1", "[listen]\nsync_timeout = \"1m\""}) {
     const auto errors = errors_of(text);
     REQUIRE(errors.size() == 1);
     CHECK_THAT(errors[0], Catch::Contains("is not in this version"));
@@ -322,9 +325,9 @@ TEST_CASE("a key of a feature still to come is told apart from a mistyped one") 
 }
 
 TEST_CASE("a key of a feature still to come may ask for what happens now anyway") {
-  CHECK(load_config("[smtp]\ntls = \"off\"\ndane = false\nmta_sts = false\nca_file = \"\"", "b.toml"));
+  CHECK(load_config("[smtp]\ndane = false\nmta_sts = false", "b.toml"));
   CHECK(load_config("[listen]\nmode = \"queue\"\nsmtp = \"\"", "b.toml"));
-  CHECK(load_config("[resolver]\ntrust_ad = \"no\"", "b.toml", sets({"smtp.tls=off"})));
+  CHECK(load_config("[resolver]\ntrust_ad = \"no\"", "b.toml", sets({"smtp.dane=false"})));
 }
 
 TEST_CASE("a right name in a wrong place is suggested, and a section by its own name") {
@@ -360,6 +363,7 @@ TEST_CASE("values out of reach are refused") {
                                       "[log]\nlevel = \"loud\"",
                                       "[log]\nlevel = 3",
                                       "[smtp]\neight_bit = \"convert\"",
+                                      "[smtp]\ntls = \"dane\"",
                                       "hostname = \"a b\"",
                                       "hostname = \"\"",
                                       "hostname = \"a\\r\\nb\"",
@@ -415,8 +419,8 @@ TEST_CASE("a wrong override is an error without a place") {
   CHECK(errors_of("", sets({"smtp.port=x"})) ==
         std::vector<std::string>{"--set: smtp.port must be a whole number, not text"});
   CHECK(
-      errors_of("", sets({"smtp.tls=require"})) ==
-      std::vector<std::string>{"--set: smtp.tls is not in this version, which works as tls = \"off\" says"});
+      errors_of("", sets({"smtp.dane=true"})) ==
+      std::vector<std::string>{"--set: smtp.dane is not in this version, which works as dane = false says"});
   CHECK(errors_of("", sets({"smtp=1"})).size() == 1);
   CHECK(errors_of("x = 1", sets({"y=2"})).at(0).starts_with("b.toml:1:1:"));
   CHECK_FALSE(Override::parse("smtp.port"));

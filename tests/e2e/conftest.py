@@ -91,8 +91,8 @@ def start_agent(make_agent):
 def start_postfix(home):
     instances = []
 
-    def start(addresses, refuse=()):
-        instances.append(Postfix(f"{home}/postfix-{len(instances)}", addresses, refuse))
+    def start(addresses, refuse=(), certificate=None):
+        instances.append(Postfix(f"{home}/postfix-{len(instances)}", addresses, refuse, certificate))
         return instances[-1]
     yield start
     for postfix in instances:

@@ -26,6 +26,8 @@ class Game {
 
   void move(std::uint8_t what, std::string_view& rest) {
     switch (what % 16) {
+    case 5: client_.tls_established(now_); break;
+    case 6: client_.tls_failed("no cipher in common", now_); break;
     case 7: start(rest); break;
     case 8: client_.content_progress(now_); break;
     case 9: client_.end_of_content(now_); break;
@@ -66,6 +68,7 @@ class Game {
     config.allow_pipelining = (settings & 1) != 0;
     config.messages_per_connection = (settings & 2) != 0 ? 2 : 1000;
     config.eight_bit = (settings & 4) != 0 ? EightBit::fail : EightBit::send;
+    config.tls = static_cast<UseTls>(settings >> 3 & 3);
     return config;
   }
 
@@ -94,6 +97,7 @@ class Game {
     while (const auto event = client_.next_event()) {
       must(!closed_);
       switch (event->kind) {
+      case Event::Kind::start_tls: break; // the input says how it ends
       case Event::Kind::ready:
         must(open_ == 0);
         ready_ = true;

@@ -82,9 +82,9 @@ Identity Authority::self_signed(const std::vector<std::string>& names) {
   return make("a mail host", names, good, false, nullptr);
 }
 
-std::string Authority::pem() const {
+std::string pem(const CertificatePointer& certificate) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
-  PEM_write_bio_X509(bio.get(), root_.certificate.get());
+  PEM_write_bio_X509(bio.get(), certificate.get());
   char* text = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &text);
   return {text, static_cast<std::size_t>(size)};

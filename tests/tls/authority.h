@@ -29,11 +29,11 @@ class Authority {
 
   [[nodiscard]] const CertificatePointer& certificate() const { return root_.certificate; }
 
-  [[nodiscard]] std::string pem() const; // for a trust store
-
  private:
   Identity root_;
 };
+
+[[nodiscard]] std::string pem(const CertificatePointer& certificate);
 
 // As TLSA records have it (RFC 6698 §2.1.2): the whole certificate, and its public key, in DER.
 [[nodiscard]] std::string certificate_data(const Identity& identity);

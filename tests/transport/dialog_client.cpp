@@ -23,6 +23,11 @@ ClientConfig config_of(const DialogScript& script) {
   config.allow_pipelining = script.head("pipelining", "allowed") == "allowed";
   config.messages_per_connection = std::stoull(script.head("messages", "1000"));
   config.eight_bit = script.head("eight-bit", "send") == "send" ? EightBit::send : EightBit::fail;
+  const std::string tls = script.head("tls", "never");
+  config.tls = tls == "if offered" ? UseTls::if_offered
+               : tls == "always"   ? UseTls::always
+               : tls == "at once"  ? UseTls::at_once
+                                   : UseTls::never;
   return config;
 }
 
@@ -34,6 +39,7 @@ std::string_view name_of(Trouble::Kind kind) {
   case Trouble::Kind::lost: return "lost";
   case Trouble::Kind::malformed: return "malformed";
   case Trouble::Kind::shutdown: return "shutdown";
+  case Trouble::Kind::insecure: return "insecure";
   }
   return "";
 }
@@ -138,6 +144,8 @@ void DialogPlay::perform(const DialogStep& step) {
     start(argument);
   else if (verb == "quit")
     client_.quit(now_);
+  else if (verb == "tls")
+    argument.empty() ? client_.tls_established(now_) : client_.tls_failed(argument, now_);
   else if (verb == "lost")
     client_.lost(argument, now_);
   else if (verb == "wait")
@@ -168,6 +176,7 @@ void DialogPlay::pump() {
 void DialogPlay::handle(const Event& event) {
   if (closed_ > 0) broken.emplace_back("an event after `closed`");
   switch (event.kind) {
+  case Event::Kind::start_tls: told.emplace_back("start tls"); break;
   case Event::Kind::ready: told.emplace_back("ready"); break;
   case Event::Kind::send_content:
     output_ += client_.take_output();

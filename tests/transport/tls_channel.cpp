@@ -33,7 +33,7 @@ std::string sha256(std::string_view octets) {
 std::shared_ptr<const TlsContexts> contexts_trusting(const Authority& authority) {
   const auto file =
       std::filesystem::temp_directory_path() / ("bulkmail-test-ca-" + std::to_string(::getpid()));
-  std::ofstream(file) << authority.pem();
+  std::ofstream(file) << test::pem(authority.certificate());
   auto contexts = TlsContexts::make(file.string());
   std::filesystem::remove(file);
   REQUIRE(contexts);

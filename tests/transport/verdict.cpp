@@ -15,7 +15,7 @@ using Kind = RecipientResult::Kind;
 
 namespace {
 
-const Peer peer{"mx1.d1.example", "192.0.2.7", 2525};
+const Peer peer{"mx1.d1.example", "192.0.2.7", 2525, false, {}};
 const Wall now{std::chrono::milliseconds(1'700'000'000'123)};
 
 Reply reply(std::string_view line) {
@@ -153,6 +153,34 @@ TEST_CASE("verdict: a session that could not be set up is delayed") {
     CHECK(not_set_up(kind, Stage::greeting, {}, true).action == Action::delayed);
     CHECK(not_set_up(kind, Stage::greeting, {}, true).status == "4.4.2");
   }
+}
+
+TEST_CASE("verdict: what TLS lacks is delayed, whatever the reply, and said to be about TLS") {
+  const auto told = [](Trouble::Kind kind, Stage stage, SharedReply answer) {
+    const Outcome outcome = not_set_up(kind, stage, std::move(answer), true);
+    CHECK(outcome.action == Action::delayed);
+    CHECK(outcome.source == Source::tls);
+    return outcome.status + " " + outcome.diagnostic_code;
+  };
+  CHECK(told(Trouble::Kind::insecure, Stage::starttls, {}) == "4.7.4 x-bulkmail; connection refused");
+  CHECK(told(Trouble::Kind::insecure, Stage::starttls, reply("554 5.7.0 No TLS")) ==
+        "4.7.4 smtp; 554 5.7.0 No TLS");
+  CHECK(told(Trouble::Kind::insecure, Stage::tls, {}) == "4.7.5 x-bulkmail; connection refused");
+  CHECK(told(Trouble::Kind::timeout, Stage::tls, {}) == "4.7.5 x-bulkmail; connection refused");
+  CHECK(told(Trouble::Kind::malformed, Stage::starttls, {}) == "4.7.0 x-bulkmail; connection refused");
+  CHECK(not_set_up(Trouble::Kind::lost, Stage::starttls, {}, true).source == Source::network);
+}
+
+TEST_CASE("verdict: an outcome tells how its session was secured") {
+  Peer secured = peer;
+  secured.tls = spool::TlsInfo{"TLSv1.3", "TLS_AES_256_GCM_SHA384", "require", true};
+  const RecipientResult accepted{.kind = Kind::accepted,
+                                 .stage = Stage::end_of_data,
+                                 .reply = reply("250 Ok"),
+                                 .text = {},
+                                 .enhanced = {}};
+  CHECK(verdict(accepted, secured, true, now).tls == secured.tls);
+  CHECK_FALSE(verdict(accepted, peer, true, now).tls);
 }
 
 TEST_CASE("verdict: a local cause says so") {

@@ -99,6 +99,7 @@ HostRules HostRules::read(const Json& value, const std::string& path) {
   if (rules.addresses.empty()) fields.fail("address", "is missing");
   rules.down = fields.flag("down").value_or(false);
   rules.blackhole = fields.flag("blackhole").value_or(false);
+  if (const auto* tls = fields.find("tls")) rules.tls = HostTls::read(*tls, fields.path("tls"));
   rules.keys_ = HostKeys::read(fields);
   rules.turns_deaf_ = has_deaf_step(rules.keys_);
   rules.limits_connections_ = rules.keys_.max_connections.has_value();

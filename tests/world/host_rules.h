@@ -1,6 +1,7 @@
 // How one mail host behaves: its keys, and the conditional overrides of `when` (README.md, "Mail hosts").
 #pragma once
 
+#include "tests/world/host_tls.h"
 #include "tests/world/selectors.h"
 #include "tests/world/step.h"
 
@@ -52,6 +53,7 @@ class HostRules {
   std::vector<std::string> addresses;
   bool down = false;
   bool blackhole = false;
+  std::optional<HostTls> tls;
 
   // The first `when` entry that holds and has the key, else the host's own; null: not said.
   template <class T>

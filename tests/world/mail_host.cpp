@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 namespace bulkmail::world {
 namespace {
@@ -66,10 +67,27 @@ void MailHost::apply(HostRules rules, std::uint16_t port) {
   const bool same = !listeners_.empty() && rules.addresses == rules_.addresses && rules.down == rules_.down &&
                     rules.blackhole == rules_.blackhole && rules.turns_deaf() == rules_.turns_deaf();
   if (!same) listeners_.clear();
+  const bool same_tls = rules.tls == rules_.tls;
   rules_ = std::move(rules);
+  if (!same_tls) make_certificate();
   if (same || rules_.down) return;
   for (const auto& address : rules_.addresses)
     listeners_.push_back(std::make_unique<Listener>(*this, address, port));
+}
+
+// One that stays as long as the file says the same of it: who has looked it up may count on it.
+void MailHost::make_certificate() {
+  tls_.reset();
+  if (!rules_.tls) return;
+  if (!scene_.authority) {
+    scene_.authority.emplace();
+    if (!scene_.certificates.empty())
+      std::ofstream(scene_.certificates + "/ca.pem") << test::pem(scene_.authority->certificate());
+  }
+  const auto identity = rules_.tls->identity(*scene_.authority, name_, rules_.addresses);
+  if (!scene_.certificates.empty())
+    std::ofstream(fmt::format("{}/{}.pem", scene_.certificates, name_)) << test::pem(identity.certificate);
+  tls_.emplace(identity, rules_.tls->versions);
 }
 
 std::uint64_t MailHost::next_attempt(const std::string& lower_recipient) {

@@ -22,6 +22,9 @@ class MailHost {
 
   [[nodiscard]] HostTally& tally() { return tally_; }
 
+  // What its connections share of TLS; null: it has none.
+  [[nodiscard]] const test::TlsHost* tls() const { return tls_ ? &*tls_ : nullptr; }
+
   std::uint64_t next_message() { return ++messages_; }
 
   std::uint64_t next_attempt(const std::string& lower_recipient);
@@ -46,6 +49,7 @@ class MailHost {
     std::vector<Descriptor> fillers_; // connections that keep a black hole's backlog full
   };
 
+  void make_certificate();
   void accepted(Descriptor socket, const std::string& address);
   [[nodiscard]] std::uint64_t open_sessions() const;
 
@@ -53,6 +57,7 @@ class MailHost {
   std::string name_;
   HostRules rules_;
   HostTally& tally_;
+  std::optional<test::TlsHost> tls_;
   std::uint64_t connections_ = 0, messages_ = 0;
   std::unordered_map<std::string, std::uint64_t> attempts_;
   std::unordered_map<std::string, Loop::Time> first_seen_;

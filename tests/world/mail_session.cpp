@@ -101,6 +101,7 @@ void MailSession::begin(std::uint64_t open) {
         .number("open", open);
   events_ = EPOLLIN;
   scene_.loop.watch(socket_.get(), events_, *this);
+  if (host_.tls() != nullptr && host_.rules().tls->implicit) tls_.emplace(*host_.tls());
   const auto greet = [this, open] {
     const auto* most = host_.rules().find(&HostKeys::max_connections, moment());
     if (most && open > *most) {
@@ -152,12 +153,22 @@ void MailSession::read_input() {
 void MailSession::arrived(std::string_view bytes) {
   const auto latency = rule(&HostKeys::latency, milliseconds(0));
   if (latency.count() == 0 && arriving_.empty()) {
-    input_ += bytes;
-    process();
+    take_in(bytes);
     return;
   }
   arriving_.emplace_back(scene_.loop.now() + latency, bytes);
   if (arriving_.size() == 1) latency_timer_ = scene_.loop.after(latency, [this] { release_arrived(); });
+}
+
+void MailSession::take_in(std::string_view bytes) {
+  if (!tls_) {
+    input_ += bytes;
+  } else {
+    tls_->receive(bytes);
+    tell_handshake();
+    input_ += tls_->take_plaintext();
+  }
+  process();
 }
 
 void MailSession::release_arrived() {
@@ -166,8 +177,7 @@ void MailSession::release_arrived() {
     arriving_.pop_front();
     if (bytes.empty()) return end("client");
     if (stalled_ || closing_ || lingering_) continue;
-    input_ += bytes;
-    process();
+    take_in(bytes);
   }
   if (arriving_.empty() || ended_) return;
   const auto left = std::chrono::ceil<milliseconds>(arriving_.front().first - scene_.loop.now());
@@ -206,7 +216,11 @@ bool MailSession::next_command() {
 void MailSession::command(std::string_view line) {
   ++commands_;
   if (scene_.log_commands && scene_.log.on())
-    scene_.event("command").text("host", host_.name()).number("id", id_).text("line", line);
+    scene_.event("command")
+        .text("host", host_.name())
+        .number("id", id_)
+        .flag("tls", tls_.has_value())
+        .text("line", line);
   if (verb_is(line, "EHLO ")) {
     stage_ = Stage::ehlo;
     transaction_ = {};
@@ -217,6 +231,9 @@ void MailSession::command(std::string_view line) {
     transaction_ = {};
     helo_ = line.substr(5);
     reply(stage_, "250 " + host_.name() + "\r\n");
+  } else if (verb_is(line, "STARTTLS") && host_.tls() != nullptr && !tls_) {
+    stage_ = Stage::starttls;
+    reply(stage_, "220 2.0.0 Go ahead\r\n");
   } else if (verb_is(line, "MAIL FROM:")) {
     stage_ = Stage::mail;
     mail(line.substr(10));
@@ -246,7 +263,8 @@ std::string MailSession::ehlo_text() const {
   static const std::vector<std::string> usual{"PIPELINING", "SIZE 104857600",      "8BITMIME",
                                               "SMTPUTF8",   "ENHANCEDSTATUSCODES", "DSN"};
   const auto* said = host_.rules().find(&HostKeys::extensions, moment());
-  const auto& keywords = said ? *said : usual;
+  auto keywords = said ? *said : usual;
+  if (host_.tls() != nullptr && host_.rules().tls->offered && !tls_) keywords.emplace_back("STARTTLS");
   std::string text = (keywords.empty() ? "250 " : "250-") + host_.name() + "\r\n";
   for (const auto& keyword : keywords)
     text += (&keyword == &keywords.back() ? "250 " : "250-") + keyword + "\r\n";
@@ -464,11 +482,36 @@ void MailSession::settle(Stage stage, std::string_view text) {
   case Stage::helo:
     if (!good) helo_.clear();
     break;
+  case Stage::starttls:
+    if (good) start_tls();
+    break;
   case Stage::greeting:
   case Stage::content:
   case Stage::noop:
   case Stage::other: break;
   }
+}
+
+// What was said before it goes out in clear, and is forgotten; what was heard behind the command was not for us.
+void MailSession::start_tls() {
+  wire_ += std::exchange(output_, {});
+  input_.clear();
+  at_ = 0;
+  helo_.clear();
+  transaction_ = {};
+  tls_.emplace(*host_.tls());
+}
+
+void MailSession::tell_handshake() {
+  if (tls_told_ || (!tls_->open() && !tls_->failed())) return;
+  tls_told_ = true;
+  if (!scene_.log.on()) return;
+  auto event = scene_.event("tls");
+  event.text("host", host_.name()).number("id", id_).flag("open", tls_->open());
+  if (tls_->open())
+    event.text("version", tls_->version())
+        .flag("resumed", tls_->resumed())
+        .text("server_name", tls_->server_name());
 }
 
 void MailSession::then(Step::Then what) {
@@ -481,16 +524,24 @@ void MailSession::then(Step::Then what) {
   }
 }
 
+void MailSession::fill_wire() {
+  if (output_.empty()) output_ = endless_;
+  if (!tls_) return wire_.swap(output_);
+  if (tls_->open() && !output_.empty()) tls_->write(std::exchange(output_, {}));
+  if (tls_->open() && closing_ && !resetting_ && !busy_) tls_->end(); // once, whatever is asked
+  wire_ = tls_->take_output();
+}
+
 void MailSession::flush() {
   for (int blocks = 0; blocks < endless_blocks_a_turn && !lingering_; ++blocks) {
-    if (output_.empty()) output_ = endless_;
-    if (output_.empty()) break;
-    const auto count = ::send(socket_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
+    if (wire_.empty()) fill_wire();
+    if (wire_.empty()) break;
+    const auto count = ::send(socket_.get(), wire_.data(), wire_.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EAGAIN) return;
     if (count < 0 && errno != EINTR) return end("reset");
-    if (count > 0) output_.erase(0, static_cast<std::size_t>(count));
+    if (count > 0) wire_.erase(0, static_cast<std::size_t>(count));
   }
-  if (!output_.empty()) return;
+  if (!wire_.empty()) return;
   for (const auto& finished : finished_) log_finished(finished, true);
   finished_.clear();
   if (closing_ && !lingering_ && !busy_) close_gently();
@@ -522,6 +573,7 @@ void MailSession::log_finished(const Finished& finished, bool answered) {
       .number("size", finished.size)
       .text("sha256", finished.digest)
       .number("bare", finished.bare)
+      .flag("tls", tls_.has_value())
       .flag("accepted", accepted);
   if (answered)
     event.text("reply", finished.reply);
@@ -531,7 +583,8 @@ void MailSession::log_finished(const Finished& finished, bool answered) {
 
 void MailSession::want_events() {
   const bool reading = !deaf_ && !at_end_ && input_.size() < most_unprocessed;
-  const bool writing = !lingering_ && (!output_.empty() || !endless_.empty());
+  const bool writing =
+      !lingering_ && (!wire_.empty() || (!output_.empty() && (!tls_ || tls_->open())) || !endless_.empty());
   const std::uint32_t wanted = (reading ? EPOLLIN : 0U) | (writing ? EPOLLOUT : 0U);
   if (wanted == events_) return;
   events_ = wanted;

@@ -49,6 +49,7 @@ class MailSession final : public Loop::Watcher {
 
   // Input.
   void read_input();
+  void take_in(std::string_view bytes); // as they came from the network
   void arrived(std::string_view bytes);
   void release_arrived(); // what the latency has held back long enough
   void process();
@@ -60,6 +61,10 @@ class MailSession final : public Loop::Watcher {
   bool content();
   void content_ended();
 
+  // TLS.
+  void start_tls();
+  void tell_handshake();
+
   // Output.
   void reply(Stage stage, std::string text); // the default text; a step may change it
   void act(Stage stage, std::string text, const Step& step);
@@ -67,6 +72,7 @@ class MailSession final : public Loop::Watcher {
   void drip();
   void settle(Stage stage, std::string_view text); // `text`: what was sent, empty if nothing
   void then(Step::Then what);
+  void fill_wire();
   void flush();
   void log_finished(const Finished& finished, bool answered);
   void want_events();
@@ -90,6 +96,9 @@ class MailSession final : public Loop::Watcher {
   std::string input_;
   std::size_t at_ = 0;
   std::string output_, held_, endless_;
+  std::string wire_; // for the network: output_, encrypted if it must be
+  std::optional<test::TlsPeer> tls_;
+  bool tls_told_ = false; // that it is established, or has failed
   std::uint32_t events_ = 0;
 
   std::string helo_;

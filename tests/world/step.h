@@ -9,6 +9,7 @@ enum class Stage : std::uint8_t {
   greeting,
   ehlo,
   helo,
+  starttls,
   mail,
   rcpt,
   data,
@@ -19,7 +20,7 @@ enum class Stage : std::uint8_t {
   noop,
   other,
 };
-inline constexpr std::size_t stages = 12;
+inline constexpr std::size_t stages = 13;
 
 std::string_view to_string(Stage stage);
 std::optional<Stage> stage_named(std::string_view name);

@@ -10,7 +10,9 @@ World::World(const WorldFile& file) : scene_(file.log) {
   scene_.log_messages = file.log_messages;
   scene_.sha256 = file.sha256;
   scene_.save = file.save;
-  if (!file.save.empty()) std::filesystem::create_directories(file.save);
+  scene_.certificates = file.certificates;
+  for (const std::string& folder : {file.save, file.certificates})
+    if (!folder.empty()) std::filesystem::create_directories(folder);
   scene_.loop.before_wait([this] { scene_.log.flush(); });
   names_ = file.names;
   for (const auto& [key, rules] : file.name_servers) {

@@ -78,6 +78,7 @@ WorldFile WorldFile::parse(std::string_view text) try {
   const auto ordered = Ordered::parse(text); // for the order of the name servers
   Fields fields(json, "");
   world.log = fields.text("log").value_or("");
+  world.certificates = fields.text("certificates").value_or("");
   world.summary = fields.text("summary").value_or("");
   world.save = fields.text("save").value_or("");
   world.log_commands = fields.flag("log_commands").value_or(false);

@@ -9,7 +9,7 @@
 namespace bulkmail::world {
 
 struct WorldFile {
-  std::string log, summary, save;
+  std::string log, summary, save, certificates;
   bool log_commands = false, log_messages = true, sha256 = true;
   std::uint16_t smtp_port = 0;
   std::vector<std::pair<std::string, NameServerRules>> name_servers; // in the file's order

@@ -24,13 +24,18 @@ RecipientResult answer(Kind kind, Stage stage, SharedReply reply, std::string te
 // ---- bytes, time and the loss of the connection
 
 Client::Client(ClientConfig config, Monotonic now) : config_(std::move(config)) {
-  push(Verb::greeting);
+  if (config_.tls == UseTls::at_once)
+    await_handshake();
+  else
+    push(Verb::greeting);
   untaken_ = commands_.size(); // nothing to send: the host speaks first
   arm(now);
 }
 
 void Client::receive(std::string_view bytes, Monotonic now) {
   while (!bytes.empty() && !closed_) {
+    // Whoever can put octets between the 220 and TLS would have them taken for what comes protected (CVE-2011-0411).
+    if (shaking_hands()) return out_of_step(Stage::starttls, "octets in clear behind the reply");
     bytes.remove_prefix(parser_.feed(bytes));
     if (!parser_.problem().empty()) return out_of_step(stage(), parser_.problem());
     if (!parser_.done()) break;
@@ -137,6 +142,8 @@ Stage Client::stage_of(Verb verb) {
   case Verb::greeting: return Stage::greeting;
   case Verb::ehlo:
   case Verb::helo: return Stage::ehlo;
+  case Verb::starttls: return Stage::starttls;
+  case Verb::handshake: return Stage::tls;
   case Verb::rset: return Stage::rset;
   case Verb::mail: return Stage::mail;
   case Verb::rcpt: return Stage::rcpt;
@@ -154,6 +161,8 @@ milliseconds Client::time_for(Verb verb) const {
   case Verb::greeting: return times.greeting;
   case Verb::ehlo:
   case Verb::helo: return times.ehlo;
+  case Verb::starttls:
+  case Verb::handshake: return times.tls;
   case Verb::rset: return times.rset;
   case Verb::mail: return times.mail;
   case Verb::rcpt: return times.rcpt;
@@ -173,6 +182,7 @@ Stage Client::stage() const {
 
 std::string Client::doing(Stage stage) const {
   if (stage == Stage::greeting) return "waiting for the greeting";
+  if (stage == Stage::tls) return "negotiating TLS";
   if (stage == Stage::content) return "sending the content";
   if (stage == Stage::mail && !active_) return "idle";
   return fmt::format("waiting for the reply to {}", to_string(stage));
@@ -191,6 +201,8 @@ void Client::send(Verb verb) {
   case Verb::greeting: break;
   case Verb::ehlo: output_.append("EHLO ").append(config_.hostname).append("\r\n"); break;
   case Verb::helo: output_.append("HELO ").append(config_.hostname).append("\r\n"); break;
+  case Verb::starttls: output_ += "STARTTLS\r\n"; break;
+  case Verb::handshake: break;
   case Verb::rset: output_ += "RSET\r\n"; break;
   case Verb::mail: append_mail(output_, transaction_, offer_); break;
   case Verb::rcpt: append_rcpt(output_, transaction_.recipients[next_recipient_], offer_); break;
@@ -274,6 +286,8 @@ void Client::answered(Monotonic now) {
   case Verb::greeting: return greeting_answered();
   case Verb::ehlo:
   case Verb::helo: return hello_answered(command.verb);
+  case Verb::starttls: return starttls_answered();
+  case Verb::handshake: return;
   case Verb::rset:
     // needs_rset_ stays as it is: with PIPELINING the MAIL that followed in one flight has set it for the next time.
     if (!reply.positive()) out_of_step(stage, fmt::format("{} to RSET", reply.code));
@@ -297,7 +311,7 @@ void Client::hello_answered(Verb verb) {
   if (verb == Verb::ehlo && reply.kind() == 5) return send(Verb::helo);
   if (reply.negative()) return refuse_session(Stage::ehlo);
   if (verb == Verb::ehlo) offer_ = parse_offer(reply);
-  become_ready();
+  if (!turns_to_tls()) become_ready();
 }
 
 void Client::mail_answered() {
@@ -421,7 +435,7 @@ void Client::close(Trouble trouble) {
   deadline_.reset();
   output_.clear();
   std::erase_if(events_, [](const Event& event) {
-    return event.kind == Event::Kind::ready || event.kind == Event::Kind::send_content;
+    return event.kind != Event::Kind::settled; // what nobody has begun need not begin
   });
   if (active_) {
     const Kind kind = content_ == Content::sent ? Kind::indeterminate : Kind::lost;
@@ -446,7 +460,8 @@ bool Client::tells_pipelining_broken(Trouble::Kind kind) const {
   case Trouble::Kind::timeout: return !pipelining_proven_ && flight_answered_;
   case Trouble::Kind::none:
   case Trouble::Kind::refused:
-  case Trouble::Kind::shutdown: return false;
+  case Trouble::Kind::shutdown:
+  case Trouble::Kind::insecure: return false;
   }
   return false;
 }

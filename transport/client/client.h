@@ -1,5 +1,5 @@
 // The client side of one SMTP session (RFC 5321; PIPELINING RFC 2920, SIZE 1870, 8BITMIME 6152, SMTPUTF8
-// 6531, ENHANCEDSTATUSCODES 2034, DSN 3461), without I/O.
+// 6531, ENHANCEDSTATUSCODES 2034, DSN 3461, STARTTLS 3207), without I/O.
 //
 // It takes bytes and the time and gives back bytes, events and a deadline; it owns no socket and no timer and
 // never calls its caller. The queue of unanswered commands is the state: lock-step is a queue of length one,
@@ -14,6 +14,8 @@
 //     on end/error:  client.lost("connection reset by peer", now);
 //     on the timer:  client.timeout(now);
 //     while (auto event = client.next_event()) switch (event->kind) {
+//       case start_tls:    put TLS between the connection and the client, then client.tls_established(now), or
+//                          client.tls_failed("why", now)
 //       case ready:        client.start(transaction, now);  or client.quit(now);
 //       case send_content: write the wire form, block by block, client.content_progress(now) after each;
 //                          then client.end_of_content(now), or client.abandon_content() and close the
@@ -48,6 +50,14 @@ struct Timeouts {
       rcpt{300'000}, data{120'000}, block{180'000}, end_of_data{600'000}, rset{20'000}, quit{10'000};
 };
 
+// Whether a session is to be secured; who is on the other side is not the dialog's to judge.
+enum class UseTls : std::uint8_t {
+  never,
+  if_offered, // with STARTTLS, if the host offers it and does not refuse it
+  always,     // with STARTTLS, or there is no session
+  at_once,    // before the greeting (RFC 8314 §3.3)
+};
+
 struct ClientConfig {
   using EightBit = transport::EightBit;
 
@@ -56,6 +66,7 @@ struct ClientConfig {
   bool allow_pipelining = true; // false: known to be broken at this host
   std::uint64_t messages_per_connection = 1000;
   EightBit eight_bit = EightBit::send; // to a host without 8BITMIME
+  UseTls tls = UseTls::never;
 };
 
 // Why a session could not be set up or ended before its time.
@@ -67,6 +78,7 @@ struct Trouble {
     lost,      // the connection was closed or reset
     malformed, // replies that make no sense, too long, extra
     shutdown,  // 421
+    insecure,  // TLS is wanted and not offered, refused (`reply`), or it failed
   } kind = Kind::none;
   Stage stage = Stage::greeting;
   SharedReply reply;
@@ -74,7 +86,7 @@ struct Trouble {
 };
 
 struct Event {
-  enum class Kind : std::uint8_t { ready, send_content, settled, closed } kind = Kind::ready;
+  enum class Kind : std::uint8_t { start_tls, ready, send_content, settled, closed } kind = Kind::ready;
   std::vector<RecipientResult> results; // settled: in the order of Transaction::recipients
   Trouble trouble;                      // closed
   bool pipelining_broken = false;       // settled or closed: remember allow_pipelining = false for this host
@@ -97,6 +109,8 @@ class Client {
 
   [[nodiscard]] std::optional<Event> next_event();
 
+  void tls_established(Monotonic now); // after `start_tls`
+  void tls_failed(std::string_view why, Monotonic now);
   void start(Transaction transaction, Monotonic now); // after `ready`
   void content_progress(Monotonic now);               // a block of content went out
   void end_of_content(Monotonic now);                 // appends the dot; from here on a loss is indeterminate
@@ -115,7 +129,20 @@ class Client {
   } // the dot is out and unanswered
 
  private:
-  enum class Verb : std::uint8_t { greeting, ehlo, helo, rset, mail, rcpt, data, dot, lone_dot, quit };
+  enum class Verb : std::uint8_t {
+    greeting,
+    ehlo,
+    helo,
+    starttls,
+    handshake, // no command: TLS is being established, and no reply may come
+    rset,
+    mail,
+    rcpt,
+    data,
+    dot,
+    lone_dot,
+    quit
+  };
 
   struct Command {
     Verb verb;
@@ -141,9 +168,14 @@ class Client {
   void arm(Monotonic now);
   void become_ready();
 
+  [[nodiscard]] bool turns_to_tls();
+  void await_handshake();
+  [[nodiscard]] bool shaking_hands() const;
+
   void answered(Monotonic now);
   void greeting_answered();
   void hello_answered(Verb verb);
+  void starttls_answered();
   void mail_answered();
   void rcpt_answered(std::uint32_t recipient);
   void data_answered();
@@ -171,6 +203,7 @@ class Client {
   ReplyParser parser_;
   bool closed_ = false;
   bool quit_wanted_ = false;
+  bool secured_ = false;
   bool needs_rset_ = false;        // the host has the beginning of a transaction
   bool pipelining_proven_ = false; // a whole flight was answered
   bool flight_answered_ = false;   // some command of this transaction was

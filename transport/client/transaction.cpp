@@ -8,6 +8,7 @@ std::string_view to_string(Stage stage) {
   case Stage::greeting: return "greeting";
   case Stage::ehlo: return "EHLO";
   case Stage::starttls: return "STARTTLS";
+  case Stage::tls: return "TLS";
   case Stage::mail: return "MAIL FROM";
   case Stage::rcpt: return "RCPT TO";
   case Stage::data: return "DATA";

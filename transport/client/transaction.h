@@ -35,6 +35,7 @@ enum class Stage : std::uint8_t {
   greeting,
   ehlo,
   starttls,
+  tls, // its handshake
   mail,
   rcpt,
   data,

@@ -24,6 +24,7 @@ error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
 discard unix - - n - - discard
+tlsmgr unix - - n 1000? 1 tlsmgr
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -45,7 +46,7 @@ class Delivered:
 
 
 class Postfix:
-    def __init__(self, home, addresses, refuse=()):
+    def __init__(self, home, addresses, refuse=(), certificate=None):
         packages.provide()
         for name, number in (("postfix", 62001), ("postdrop", 62002)):
             isolation.add_account(name, number)
@@ -55,6 +56,7 @@ class Postfix:
         os.chown(home + "/data", 62001, 62001)
         os.chown(home + "/mail", 62001, 62001)
         refusals = ", ".join(f"{{ {address} = 550 5.1.1 no such user }}" for address in refuse)
+        security = f"may\nsmtpd_tls_chain_files = {certificate}\nsmtpd_tls_loglevel = 1" if certificate else "none"
         with open(self.conf + "/main.cf", "w", encoding="ascii") as file:
             file.write(f"""\
 compatibility_level = 3.6
@@ -85,7 +87,7 @@ smtpd_recipient_restrictions = check_recipient_access inline:{{ {refusals or "{ 
 smtpd_peername_lookup = no
 smtpd_recipient_limit = 1000
 smtpd_client_connection_count_limit = 0
-smtpd_tls_security_level = none
+smtpd_tls_security_level = {security}
 smtputf8_enable = yes
 message_size_limit = 0
 mailbox_size_limit = 0

@@ -1,7 +1,7 @@
 """Many faults in one world at once: each row has a domain and mail hosts of its own, all rows run together on one agent,
 and each is judged by itself. That all other rows come right beside it is part of every row's claim.
 
-In a row's JSON `~` stands for its domain.
+In a row's JSON `~` stands for its domain, in the settings for the world's folder.
 """
 import json
 import re
@@ -64,7 +64,7 @@ class Table:
             self._add(script, number, row)
         self.world = World(self.home + "/world", script)
         self.spool = Spool(self.home + "/spool")
-        self.agent = Agent(self.spool, self.home + "/agent.log", self.world.settings() | settings).start()
+        self.agent = Agent(self.spool, self.home + "/agent.log", self.world.settings() | self._own(settings)).start()
         self.descriptors = self.agent.descriptors()
         for number, row in enumerate(self.rows):
             recipients = [recipient.replace("~", self.domain(number)) for recipient in row.expected()]
@@ -77,6 +77,9 @@ class Table:
     @staticmethod
     def message(number):
         return f"row-{number}"
+
+    def _own(self, settings):
+        return {key: value.replace("~", self.world.home) if isinstance(value, str) else value for key, value in settings.items()}
 
     def _add(self, script, number, row):
         def own(part):
