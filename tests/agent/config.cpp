@@ -128,7 +128,7 @@ TEST_CASE("every key is read into its own place") {
   CHECK(config->resolver.servers[1].to_string() == "[::1]:53");
   CHECK(config->resolver.servers[2].port == 53);
   CHECK(config->smtp.eight_bit == Config::Smtp::EightBit::fail);
-  CHECK(config->smtp.tls == transport::TlsLevel::require);
+  CHECK(config->smtp.tls == bulkmail::transport::TlsLevel::require);
   CHECK(config->smtp.timeouts.quit == 10ms);
   CHECK(config->retry.schedule == std::vector<milliseconds>{100ms, 80min});
   CHECK(config->retry.indeterminate == Config::Retry::Indeterminate::stop);
