@@ -319,7 +319,7 @@ Scheduler::Load Scheduler::load() const {
 bool Scheduler::quiet() const {
   const Impl& s = *impl_;
   const auto due = s.backlog.next_due();
-  return s.ready == 0 && s.sites.ready() == 0 && s.sites.down() == nullptr && s.resolving == 0 &&
+  return s.ready == 0 && s.sites.to_serve() == 0 && s.sites.down() == nullptr && s.resolving == 0 &&
          s.in_attempt == 0 && s.sweeps.empty() && s.sites.places().total() == s.sites.idle() &&
          (!due || *due > s.latest);
 }

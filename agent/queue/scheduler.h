@@ -253,7 +253,8 @@ class Scheduler {
   };
 
   [[nodiscard]] Load load() const;
-  // Nothing is due now and nothing is in an attempt, being resolved or open, idle sessions excepted.
+  // Nothing is due now and nothing is in an attempt, being resolved or open, idle sessions excepted. What waits for the warm-up
+  // of an address, for hours perhaps, is not due.
   [[nodiscard]] bool quiet() const;
 
  private:

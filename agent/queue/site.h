@@ -76,6 +76,7 @@ struct Lane : Link<> {
   std::uint64_t weight = 0;   // of the messages in it, together
   bool working = false;       // had something in `turns` when last looked at
   SourcePool* pool = nullptr; // of the addresses to send from; null: the system chooses
+  bool to_serve = false;      // has work that waits for no address's room, nor for its Site
   bool let_out = true;        // it need not wait for room in its pool, or not any more
   bool wants_another = false; // session: its idle ones are from addresses without room
 };

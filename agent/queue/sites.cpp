@@ -182,7 +182,14 @@ void Sites::refresh(Lane& lane) {
     lane.place = place;
     if (lane.pool != nullptr) sources_.update(*lane.pool);
   }
+  count_to_serve(lane);
   settle(site);
+}
+
+void Sites::count_to_serve(Lane& lane) {
+  const bool waits = lane.pool != nullptr && lane.place == &lane.pool->waiting;
+  const bool to_serve = lane.working && !lane.site->held && !lane.site->down && !waits;
+  if (std::exchange(lane.to_serve, to_serve) != to_serve) to_serve ? ++to_serve_ : --to_serve_;
 }
 
 // After a change that is the Site's and not only a lane's.
@@ -408,6 +415,7 @@ void Sites::wait_for_room(Lane& lane) {
   lane.unlink();
   lane.pool->waiting.push_front(lane);
   lane.place = &lane.pool->waiting;
+  count_to_serve(lane);
   sources_.update(*lane.pool);
   settle(*lane.site);
 }

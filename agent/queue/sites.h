@@ -116,6 +116,9 @@ class Sites {
   // Recipients in lanes: of Sites that are up, that are down, and that are held.
   [[nodiscard]] std::uint64_t ready() const { return ready_; }
 
+  // Lanes with some of these that does not wait for the room of an address.
+  [[nodiscard]] std::uint32_t to_serve() const { return to_serve_; }
+
   [[nodiscard]] std::uint64_t put_off() const { return put_off_; }
 
   [[nodiscard]] std::uint64_t held() const { return held_; }
@@ -149,6 +152,7 @@ class Sites {
   void set_sources(std::span<const SourceRule> rules, Monotonic now);
   void rest(Site& site, Monotonic now);
   void wait_for_room(Lane& lane);
+  void count_to_serve(Lane& lane);
   static constexpr std::size_t most_refusing = 10'000; // remembered, of some hundred bytes each
 
   std::uint32_t per_site_;
@@ -171,7 +175,7 @@ class Sites {
   List<Site, OfUnused> unused_sites_;  // without lanes, attempts or promises
   List<Site, OfCramped> cramped_;      // with a lane that waits for a session, and idle sessions in the way
   List<Session, OfAll> idle_sessions_; // the longest idle first
-  std::uint32_t idle_count_ = 0, closing_count_ = 0;
+  std::uint32_t idle_count_ = 0, closing_count_ = 0, to_serve_ = 0;
   Memory<resolver::SiteKey> refusing_mixed_{std::chrono::hours{24}, most_refusing};
   std::uint64_t ready_ = 0, put_off_ = 0, held_ = 0; // recipients
   Heap<Site, Monotonic, &Site::hold_place> holds_;

@@ -189,6 +189,30 @@ TEST_CASE("What waits for room has that for its cause, with the time until then"
   CHECK(f.scheduler.wake_at(f.now) == f.now - 10s + 1h);
 }
 
+TEST_CASE("What waits for the warm-up of an address keeps nobody who waits for all that is due") {
+  Fixture f(with({{first, {{24, 24h}}}}));
+  for (int i = 0; i < 4; ++i) f.add({fmt::format("u{}@d.mx{}", i, i % 2)});
+  f.route_all(100h);
+  CHECK_FALSE(f.scheduler.quiet());
+  const Work work = f.the_work();
+  CHECK_FALSE(f.scheduler.quiet());
+  f.complete(work);
+  CHECK(f.all_work().empty());
+  CHECK(f.known() == 3);
+  CHECK(f.scheduler.quiet());
+  f.now += 1h;
+  for (auto next = f.work(); next; next = f.work()) {
+    if (next->kind != Kind::close) {
+      CHECK_FALSE(f.scheduler.quiet());
+      f.complete(*next);
+    } else {
+      f.scheduler.session_gone(next->session, Scheduler::Gone::closed, nullptr, f.now);
+    }
+  }
+  CHECK(f.known() == 2);
+  CHECK(f.scheduler.quiet());
+}
+
 TEST_CASE("Another address with room has its own session, though one of the first is idle") {
   Fixture f(with({{first, {{24, 24h}}}, {second, {{24, 24h}}}}));
   for (int i = 0; i < 3; ++i) f.add({fmt::format("u{}@d.mx", i)});
