@@ -38,6 +38,7 @@ class Day {
         config_{.connections = 400,
                 .connections_per_site = 20,
                 .schedule = schedule(),
+                .sources = day_sources(),
                 .sites = SiteRules(day_rules())},
         sites_(make_sites(plan.sites, dice_, morning)),
         domains_(make_domains(plan.domains, sites_, dice_)),
@@ -105,7 +106,8 @@ class Day {
     std::uint32_t site;
     enum class State : std::uint8_t { opening, busy, idle, closing } state = State::opening;
     bool taken = false; // the host counts it
-    Monotonic began{};  // its transaction
+    std::optional<resolver::IpAddress> source{};
+    Monotonic began{}; // its transaction
     Work work{};
   };
 
@@ -295,6 +297,9 @@ class Day {
     recipients_.taken(work, domains_, now_);
     const std::uint32_t domain = domain_by_name_.at(work.route->domain);
     limits_.sent(line.site, sites_[line.site], domain, domains_[domain].paced, work.recipients.size(), now_);
+    line.source = line.source.value_or(work.source.value());
+    if (*line.source != work.source) throw Broken("a session has two addresses");
+    limits_.sent_from(*line.source, work.recipients.size(), now_);
     ++report_.transactions;
     line.work = std::move(work);
   }

@@ -163,4 +163,12 @@ void LimitBooks::sent(std::uint32_t number, const DaySite& what, std::uint32_t d
   if (paced) require(domain_sent_[domain].add(paced_rate, 1, now), "too many messages to domain {}", domain);
 }
 
+void LimitBooks::sent_from(const resolver::IpAddress& address, std::size_t recipients, Monotonic now) {
+  const auto source = std::ranges::find(config_.sources, address, &SourceRule::address);
+  require(source != config_.sources.end(), "from elsewhere");
+  if (source->warmup.empty()) return;
+  require(source_sent_[address].add(source->warmup.front(), recipients, now), "too many recipients from {}",
+          address.to_string());
+}
+
 } // namespace bulkmail::agent::test

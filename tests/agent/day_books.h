@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -123,6 +124,8 @@ class LimitBooks {
   void sent(std::uint32_t site, const DaySite& what, std::uint32_t domain, bool paced, std::size_t recipients,
             Monotonic now);
 
+  void sent_from(const resolver::IpAddress& source, std::size_t recipients, Monotonic now);
+
   std::uint32_t most_at_return = 0; // sessions opened in the second of a Site's return
 
  private:
@@ -139,6 +142,7 @@ class LimitBooks {
 
   const SchedulerConfig& config_;
   std::vector<Sent> site_sent_, domain_sent_;
+  std::map<resolver::IpAddress, Sent> source_sent_;
 };
 
 } // namespace bulkmail::agent::test

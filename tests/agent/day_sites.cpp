@@ -66,6 +66,13 @@ const char* name_of(Habit habit) {
   return "";
 }
 
+std::vector<SourceRule> day_sources() {
+  const auto address = [](const char* text) { return *resolver::IpAddress::parse(text); };
+  return {{address("192.0.2.201"), {}},
+          {address("192.0.2.202"), std::vector<Rate>(100, Rate{60, 1h})},
+          {address("192.0.2.203"), std::vector<Rate>(100, Rate{6000, 1h})}};
+}
+
 std::vector<SiteRule> day_rules() {
   std::vector<SiteRule> rules(4);
   rules[0].match = {"*.bounded.test"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/queue/site_rules.h"
+#include "agent/queue/source_rule.h"
 #include "resolver/dice.h"
 #include "spool/time.h"
 
@@ -35,6 +36,8 @@ inline constexpr std::chrono::minutes grey_time{5};
 
 [[nodiscard]] const char* name_of(Habit habit);
 [[nodiscard]] std::vector<SiteRule> day_rules(); // for those habits that are rules
+// To send from: a warm address, and two that are warmed up for longer than the day, one of them hardly.
+[[nodiscard]] std::vector<SourceRule> day_sources();
 
 struct DaySite {
   Habit habit = Habit::fast;
