@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <unordered_map>
+#include <variant>
 
 namespace bulkmail::resolver {
 namespace {
@@ -19,7 +20,28 @@ std::shared_ptr<const MxRules> rules_from(const ResolverConfig& config) {
   rules->allow_private = config.allow_private;
   rules->ipv4 = config.ipv4;
   rules->ipv6 = config.ipv6;
+  rules->dane = config.dane;
   return rules;
+}
+
+struct TargetHash {
+  std::size_t operator()(const Target& target) const {
+    return std::hash<std::string_view>{}(target.domain) + target.port * 0x9e3779b97f4a7c15U;
+  }
+};
+
+template <class T>
+std::optional<T> take_first(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  auto first = std::move(queue.front());
+  queue.pop_front();
+  return first;
+}
+
+TxtAnswer txt_answer(const Trail& trail, Monotonic now) {
+  const Answer& end = trail.end();
+  if (end.kind == Answer::Kind::doubt) return std::unexpected(TxtDoubt{end.text, trail.expires()});
+  return Txt{end.texts, usable_until(trail.expires(), now)};
 }
 
 } // namespace
@@ -28,46 +50,76 @@ struct Resolver::Impl {
   Impl(ResolverConfig config, Dice& dice)
       : rules(rules_from(config)),
         cache(config.cache_entries),
-        client(std::move(config.servers), config.timeout, config.attempts, config.sockets, dice) {}
+        client(std::move(config.servers), config.timeout, config.attempts, config.sockets, config.trust_ad,
+               dice) {}
 
-  // A lookup that waits for an answer.
-  struct Waiter {
-    const std::string* domain; // its key in lookups
-    MxLookup* lookup;
+  // Lookups under way, by what was asked for.
+  using Routes = std::unordered_map<Target, MxLookup, TargetHash>;
+  using Txts = std::unordered_map<std::string, Trail>;
+
+  // One that waits for an answer.
+  struct RouteWaiter {
+    Routes::value_type* lookup;
     MxLookup::Ticket ticket;
   };
 
-  void want(const std::string& domain, Monotonic now) {
-    if (lookups.contains(domain)) return;
-    const auto canonical = canonical_domain(domain);
+  using Waiter = std::variant<RouteWaiter, Txts::value_type*>;
+
+  void want(const Target& target, Monotonic now) {
+    if (routes.contains(target)) return;
+    const auto canonical = canonical_domain(target.domain);
     if (!canonical) {
-      ready.emplace_back(domain, std::unexpected(RouteFailure{true, "5.1.2", canonical.error(), false,
-                                                              now + longest_negative}));
+      ready_routes.emplace_back(target, std::unexpected(RouteFailure{true, "5.1.2", canonical.error(), false,
+                                                                     now + longest_negative}));
       return;
     }
-    const auto added = lookups.try_emplace(domain, *canonical, rules, now).first;
-    go_on(added->first, added->second, now);
+    go_on(*routes.try_emplace(target, *canonical, target.port, rules, now).first, now);
+    take_finished(now);
+  }
+
+  void want_txt(const std::string& name, Monotonic now) {
+    if (txts.contains(name)) return;
+    go_on(*txts.try_emplace(name, Question{name, Type::txt}).first, now);
     take_finished(now);
   }
 
   // Asks all that the lookup wants to know, and is done with it if it has its answer.
-  void go_on(const std::string& domain, MxLookup& lookup, Monotonic now) {
-    while (auto wanted = lookup.next_question()) {
+  void go_on(Routes::value_type& lookup, Monotonic now) {
+    auto& [target, mx] = lookup;
+    while (auto wanted = mx.next_question()) {
       const auto& [ticket, question] = *wanted;
-      if (auto known = cache.find(question, now)) {
-        ++stats.cache_hits;
-        lookup.answer(ticket, std::move(known), now);
-        continue;
-      }
-      const auto [asked, fresh] = waiters.try_emplace(question);
-      asked->second.push_back({&domain, &lookup, ticket});
-      if (!fresh) continue;
+      if (auto known = ask(question, RouteWaiter{&lookup, ticket}, now))
+        mx.answer(ticket, std::move(known), now);
+    }
+    if (!mx.result()) return;
+    ready_routes.emplace_back(target, *std::move(mx.result()));
+    routes.erase(routes.find(target));
+  }
+
+  void go_on(Txts::value_type& lookup, Monotonic now) {
+    auto& [name, trail] = lookup;
+    while (!trail.done()) {
+      auto known = ask(trail.question(), &lookup, now);
+      if (known == nullptr) return;
+      trail.answer(std::move(known), now);
+    }
+    ready_txts.emplace_back(name, txt_answer(trail, now));
+    txts.erase(txts.find(name));
+  }
+
+  // What is known; null: the waiter will be told.
+  std::shared_ptr<const Answer> ask(const Question& question, Waiter waiter, Monotonic now) {
+    if (auto known = cache.find(question, now)) {
+      ++stats.cache_hits;
+      return known;
+    }
+    const auto [asked, fresh] = waiters.try_emplace(question);
+    asked->second.push_back(waiter);
+    if (fresh) {
       ++stats.questions;
       client.ask(question, now);
     }
-    if (!lookup.result()) return;
-    ready.emplace_back(domain, *std::move(lookup.result()));
-    lookups.erase(lookups.find(domain));
+    return nullptr;
   }
 
   void take_finished(Monotonic now) {
@@ -75,8 +127,14 @@ struct Resolver::Impl {
       cache.put(finished->question, finished->answer, now);
       const auto asked = waiters.extract(finished->question);
       for (const Waiter& waiter : asked.mapped()) {
-        waiter.lookup->answer(waiter.ticket, finished->answer, now);
-        go_on(*waiter.domain, *waiter.lookup, now);
+        if (const auto* route = std::get_if<RouteWaiter>(&waiter)) {
+          route->lookup->second.answer(route->ticket, finished->answer, now);
+          go_on(*route->lookup, now);
+        } else {
+          auto& txt = *std::get<Txts::value_type*>(waiter);
+          txt.second.answer(finished->answer, now);
+          go_on(txt, now);
+        }
       }
     }
   }
@@ -84,9 +142,11 @@ struct Resolver::Impl {
   std::shared_ptr<const MxRules> rules;
   Cache cache;
   Client client;
-  std::unordered_map<std::string, MxLookup> lookups; // under way, by what was asked for
+  Routes routes;
+  Txts txts;
   std::unordered_map<Question, std::vector<Waiter>, QuestionHash> waiters;
-  std::deque<std::pair<std::string, RouteAnswer>> ready;
+  std::deque<std::pair<Target, RouteAnswer>> ready_routes;
+  std::deque<std::pair<std::string, TxtAnswer>> ready_txts;
   Stats stats;
 };
 
@@ -96,13 +156,16 @@ Resolver::Resolver(ResolverConfig config, Dice& dice)
 Resolver::~Resolver() = default;
 Resolver::Resolver(Resolver&&) noexcept = default;
 
-void Resolver::want(const std::string& domain, Monotonic now) { impl_->want(domain, now); }
+void Resolver::want(const Target& target, Monotonic now) { impl_->want(target, now); }
 
-std::optional<std::pair<std::string, RouteAnswer>> Resolver::next_route() {
-  if (impl_->ready.empty()) return std::nullopt;
-  auto found = std::move(impl_->ready.front());
-  impl_->ready.pop_front();
-  return found;
+std::optional<std::pair<Target, RouteAnswer>> Resolver::next_route() {
+  return take_first(impl_->ready_routes);
+}
+
+void Resolver::want_txt(const std::string& name, Monotonic now) { impl_->want_txt(name, now); }
+
+std::optional<std::pair<std::string, TxtAnswer>> Resolver::next_txt() {
+  return take_first(impl_->ready_txts);
 }
 
 std::optional<Action> Resolver::next_action() { return impl_->client.next_action(); }

@@ -1,16 +1,17 @@
-// From recipient domains to Routes, without I/O: cache, questions in flight, servers, retries, UDP and TCP.
+// From recipient domains to Routes, and from names to their TXT records, without I/O: cache, questions in flight, servers, retries, UDP and TCP.
 //
 // One question is in flight however many ask; thousands at once. Every answer is checked: server, port, id,
 // question, 0x20 case (RFC 5452). Doubt is never a bounce: SERVFAIL, REFUSED, time-outs and lame or broken
 // answers delay.
 //
-//   resolver.want("d1.example", now);
+//   resolver.want({"d1.example", 25}, now);
 //   for (;;) {
 //     while (auto action = resolver.next_action()) perform it: see Action
 //     on a datagram:  resolver.datagram(socket, from, bytes, now);
 //     on TCP:         resolver.stream_data / stream_closed
 //     on the timer at resolver.deadline():  resolver.timeout(now);
 //     while (auto found = resolver.next_route()) …
+//     while (auto found = resolver.next_txt()) …
 //   }
 #pragma once
 
@@ -27,17 +28,44 @@
 
 namespace bulkmail::resolver {
 
+// Whose AD bit counts (RFC 4035 §4.9.3): what a server across a network says, anyone on the path may have said.
+enum class TrustAd : std::uint8_t { never, loopback, always };
+
 struct ResolverConfig {
   std::vector<Endpoint> servers;
+  TrustAd trust_ad = TrustAd::loopback;
   std::chrono::milliseconds timeout{2000}; // per try
   int attempts = 4;
   std::string hostname;                 // this host's name
   std::vector<IpAddress> own_addresses; // this machine's, loopback left out
   bool allow_private = false;           // private_targets
   bool ipv6 = true, ipv4 = true;        // address families to ask for
+  bool dane = true;                     // ask for TLSA records
   std::size_t cache_entries = 200'000;
   std::size_t sockets = 2000; // questions in flight at once, each with a socket of its own; 2000 at most
 };
+
+// What a route is asked for to.
+struct Target {
+  std::string domain;      // as it stands in an address, or a literal
+  std::uint16_t port = 25; // where its hosts take mail; TLSA records are a port's
+
+  bool operator==(const Target&) const = default;
+};
+
+// The TXT records of a name, the strings of each joined; none is an answer too.
+struct Txt {
+  std::vector<std::string> texts;
+  Monotonic expires{}; // never used later than this
+};
+
+// Nothing is known of them for now.
+struct TxtDoubt {
+  std::string text;
+  Monotonic until{}; // may be kept so long
+};
+
+using TxtAnswer = std::expected<Txt, TxtDoubt>;
 
 using SocketId = std::uint64_t;
 
@@ -63,8 +91,12 @@ class Resolver {
 
   // Asks for the route to a domain or literal; the answer is named by what was asked for. The answer comes by
   // next_route(), at once if it is cached; asked again while under way, one answer serves all.
-  void want(const std::string& domain, Monotonic now);
-  [[nodiscard]] std::optional<std::pair<std::string, RouteAnswer>> next_route();
+  void want(const Target& target, Monotonic now);
+  [[nodiscard]] std::optional<std::pair<Target, RouteAnswer>> next_route();
+
+  // The same for the TXT records of a name, lower case: "_mta-sts.d1.example".
+  void want_txt(const std::string& name, Monotonic now);
+  [[nodiscard]] std::optional<std::pair<std::string, TxtAnswer>> next_txt();
 
   [[nodiscard]] std::optional<Action> next_action();
   void datagram(SocketId socket, const Endpoint& from, std::string_view bytes, Monotonic now);

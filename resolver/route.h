@@ -4,11 +4,13 @@
 
 #include "resolver/address.h"
 #include "resolver/dice.h"
+#include "resolver/policy/dane.h"
 #include "resolver/site.h"
 
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +26,8 @@ struct MailHost {
   std::string name; // lower case, no final dot; for a literal "[192.0.2.1]"
   std::uint16_t preference = 0;
   std::vector<IpAddress> addresses; // as resolved; families mixed; capped
+  std::shared_ptr<const Dane>
+      dane{}; // what its certificate must match; null: the DNS says nothing of it for certain
 };
 
 // Why a domain cannot be reached, now or ever.
@@ -42,6 +46,8 @@ struct Route {
   SiteKey site_key;                  // of the whole MX set, also of the hosts that are not usable now
   std::string site;                  // its name, for people
   bool implicit = false;             // no MX: the domain's own address
+  bool secure = false;               // DNSSEC proves the MX set, or that there is none (a trusted AD bit)
+  SiteKey dane_key;                  // of all hosts' Dane; sessions are for routes that agree in it
   Monotonic expires{};               // never used later than this
   std::vector<std::string> remarks;  // worth a log line: "MX mx1.d1.example of d1.example is an alias"
 

@@ -66,6 +66,8 @@ struct Config {
     std::vector<bulkmail::resolver::Endpoint> servers; // empty: resolv.conf
     Duration timeout{2'000};
     std::uint32_t attempts = 4;
+    // Whose AD bit counts. `automatic`: that of loopback servers named here, or what resolv.conf says.
+    enum class TrustAd : std::uint8_t { automatic, yes, no } trust_ad = TrustAd::automatic;
   } resolver;
 
   struct Smtp {
@@ -81,6 +83,7 @@ struct Config {
     std::vector<bulkmail::resolver::IpAddress> source; // empty: the system chooses
     std::vector<Rate> warmup;                          // of each of them; empty: none
     PrivateTargets private_targets = PrivateTargets::refuse;
+    bool dane = true;
     EightBit eight_bit = EightBit::send;
     transport::TlsLevel tls = transport::TlsLevel::opportunistic;
     std::string ca_file; // "": the system's trust store

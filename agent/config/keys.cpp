@@ -351,6 +351,7 @@ std::vector<Key> make_keys() {
   using Smtp = Config::Smtp;
   using Retry = Config::Retry;
   using Log = Config::Log;
+  using TrustAd = Config::Resolver::TrustAd;
   constexpr Time patience{10ms, 24h}; // for one reply
   const auto tls_level = one_of<transport::TlsLevel>({{"off", transport::TlsLevel::off},
                                                       {"opportunistic", transport::TlsLevel::opportunistic},
@@ -399,6 +400,11 @@ std::vector<Key> make_keys() {
           "How long one try waits for its answer"),
       key("resolver.attempts", PLACE(resolver.attempts), Number<std::uint32_t>{1, 20},
           "How many tries a question has"),
+      key("resolver.trust_ad", PLACE(resolver.trust_ad),
+          one_of<TrustAd>({{"auto", TrustAd::automatic}, {"yes", TrustAd::yes}, {"no", TrustAd::no}}),
+          "Whose word on DNSSEC (the AD bit) counts: that of `resolver.servers` on loopback and of a "
+          "resolv.conf with "
+          "`options trust-ad`; of all; of none"),
 
       key("smtp.port", PLACE(smtp.port), Number<std::uint16_t>{1, 65'535}, "The TCP port of mail hosts"),
       key("smtp.connections", PLACE(smtp.connections), Number<std::uint32_t>{1, 100'000},
@@ -420,6 +426,9 @@ std::vector<Key> make_keys() {
           one_of<Smtp::PrivateTargets>(
               {{"refuse", Smtp::PrivateTargets::refuse}, {"allow", Smtp::PrivateTargets::allow}}),
           "Mail hosts with a loopback, private or link-local address"),
+      key("smtp.dane", PLACE(smtp.dane), Boolean{},
+          "DANE (RFC 7672): a mail host with TLSA records is sent to over TLS that they prove, or not at "
+          "all"),
       key("smtp.eight_bit", PLACE(smtp.eight_bit),
           one_of<Smtp::EightBit>({{"send", Smtp::EightBit::send}, {"fail", Smtp::EightBit::fail}}),
           "8-bit content to a host without 8BITMIME"),
@@ -534,7 +543,7 @@ std::vector<KeyOf<SenderRule>> make_sender_keys() {
 constexpr std::array<std::string_view, 3> lists_of_tables{"source", "site", "sender"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
-// that a configuration may already say so: `smtp.dane = false`.
+// that a configuration may already say so: `smtp.mta_sts = false`.
 struct Planned {
   std::string_view name;
   std::string_view as_now; // as TOML; empty: no value says it
@@ -544,8 +553,6 @@ constexpr auto planned = std::to_array<Planned>({
     {"listen.smtp", "\"\""},
     {"listen.mode", "\"queue\""},
     {"listen.sync_timeout", ""},
-    {"resolver.trust_ad", "\"no\""},
-    {"smtp.dane", "false"},
     {"smtp.mta_sts", "false"},
     {"route", ""},
 });

@@ -20,6 +20,16 @@ constexpr rlim_t reserved_descriptors = 200; // files, clients, the log
 constexpr rlim_t most_questions = 2000;
 constexpr rlim_t most_descriptors = 1'048'576; // the kernel's usual nr_open
 
+resolver::TrustAd trust_in(const Config& config, resolver::TrustAd automatic) {
+  using TrustAd = Config::Resolver::TrustAd;
+  switch (config.resolver.trust_ad) {
+  case TrustAd::automatic: return automatic;
+  case TrustAd::yes: return resolver::TrustAd::always;
+  case TrustAd::no: break;
+  }
+  return resolver::TrustAd::never;
+}
+
 } // namespace
 
 std::uint64_t KernelDice::next() {
@@ -58,13 +68,14 @@ std::vector<resolver::IpAddress> own_addresses() {
   return addresses;
 }
 
-std::vector<resolver::Endpoint> name_servers(const Config& config) {
-  if (!config.resolver.servers.empty()) return config.resolver.servers;
+NameServers name_servers(const Config& config) {
+  if (!config.resolver.servers.empty())
+    return {config.resolver.servers, trust_in(config, resolver::TrustAd::loopback)};
   std::ifstream file("/etc/resolv.conf");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  auto servers = resolver::parse_resolv_conf(text).servers;
-  if (servers.empty()) servers.push_back(*resolver::Endpoint::parse("127.0.0.1", 53)); // resolv.conf(5)
-  return servers;
+  auto found = resolver::parse_resolv_conf(text);
+  return {std::move(found.servers),
+          trust_in(config, found.trust_ad ? resolver::TrustAd::always : resolver::TrustAd::never)};
 }
 
 std::uint64_t resident_memory() {

@@ -20,8 +20,14 @@ class KernelDice : public Dice {
   std::vector<std::uint64_t> pool_;
 };
 
-[[nodiscard]] std::vector<resolver::IpAddress> own_addresses();                   // loopback left out
-[[nodiscard]] std::vector<resolver::Endpoint> name_servers(const Config& config); // config, else resolv.conf
+[[nodiscard]] std::vector<resolver::IpAddress> own_addresses(); // loopback left out
+
+struct NameServers {
+  std::vector<resolver::Endpoint> servers;
+  resolver::TrustAd trust_ad = resolver::TrustAd::never;
+};
+
+[[nodiscard]] NameServers name_servers(const Config& config); // those it names, else those of resolv.conf
 
 [[nodiscard]] std::uint64_t resident_memory(); // of this process, octets; 0: unknown
 

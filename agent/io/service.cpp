@@ -102,7 +102,9 @@ class Service {
     EngineSettings settings;
     settings.worker.config = config_;
     settings.worker.tls = tls_;
-    settings.worker.servers = name_servers(config_);
+    auto [servers, trust_ad] = name_servers(config_);
+    settings.worker.servers = std::move(servers);
+    settings.worker.trust_ad = trust_ad;
     settings.worker.own_addresses = own_addresses();
     settings.worker.most_connections = descriptors.sessions;
     settings.worker.most_questions = descriptors.questions;

@@ -46,9 +46,10 @@ struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
 };
 
 // Sessions may be shared only by mail that agrees in all of this. The hosts are a part of it: those of one Site may be many
-// hosts that take each their own domains' mail, where a group joins them.
+// hosts that take each their own domains' mail, where a group joins them. So is DANE: what one domain's DNSSEC proves of a
+// host is not proved for the mail of a domain without.
 struct LaneKey {
-  resolver::SiteKey site, hosts;
+  resolver::SiteKey site, hosts, dane;
   const SourceList* sources = nullptr; // null: the system chooses
 
   bool operator==(const LaneKey&) const = default;
@@ -56,7 +57,7 @@ struct LaneKey {
 
 struct LaneKeyHash {
   std::size_t operator()(const LaneKey& key) const {
-    return static_cast<std::size_t>(key.site.low ^ key.hosts.high);
+    return static_cast<std::size_t>(key.site.low ^ key.hosts.high ^ key.dane.low);
   }
 };
 

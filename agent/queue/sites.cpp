@@ -99,7 +99,7 @@ Lane& Sites::join(std::string_view domain, const std::shared_ptr<const resolver:
   auto identity = rules_.identity(*route);
   const auto own_sources = rules_.sources(domain, *route);
   SourceList* sources = sources_.list(own_sources.empty() ? all_sources_ : own_sources);
-  const LaneKey key{identity.key, route->site_key, sources};
+  const LaneKey key{identity.key, route->site_key, route->dane_key, sources};
   const bool group = key.site != key.hosts;
   auto known = sites_.find(key.site);
   if (known == sites_.end()) {

@@ -62,10 +62,16 @@ DnsClient::DnsClient(resolver::ResolverConfig config, Dice& dice, Clock& clock, 
 
 DnsClient::~DnsClient() = default;
 
-void DnsClient::want(const std::string& domain) { resolver_.want(domain, clock_.now().mono); }
+void DnsClient::want(const resolver::Target& target) { resolver_.want(target, clock_.now().mono); }
 
-std::optional<std::pair<std::string, resolver::RouteAnswer>> DnsClient::next_route() {
+std::optional<std::pair<resolver::Target, resolver::RouteAnswer>> DnsClient::next_route() {
   return resolver_.next_route();
+}
+
+void DnsClient::want_txt(const std::string& name) { resolver_.want_txt(name, clock_.now().mono); }
+
+std::optional<std::pair<std::string, resolver::TxtAnswer>> DnsClient::next_txt() {
+  return resolver_.next_txt();
 }
 
 bool DnsClient::turn() {

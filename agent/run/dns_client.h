@@ -18,8 +18,10 @@ class DnsClient {
   DnsClient(resolver::ResolverConfig config, Dice& dice, Clock& clock, Network& network, Timers& timers);
   ~DnsClient();
 
-  void want(const std::string& domain);
-  [[nodiscard]] std::optional<std::pair<std::string, resolver::RouteAnswer>> next_route();
+  void want(const resolver::Target& target);
+  [[nodiscard]] std::optional<std::pair<resolver::Target, resolver::RouteAnswer>> next_route();
+  void want_txt(const std::string& name);
+  [[nodiscard]] std::optional<std::pair<std::string, resolver::TxtAnswer>> next_txt();
   // Sends some of what is to be sent; true: there is more.
   [[nodiscard]] bool turn();
 

@@ -52,6 +52,8 @@ SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t wor
 resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
   resolver::ResolverConfig config;
   config.servers = settings.servers;
+  config.trust_ad = settings.trust_ad;
+  config.dane = settings.config.smtp.dane;
   config.timeout = settings.config.resolver.timeout;
   config.attempts = static_cast<int>(settings.config.resolver.attempts);
   config.hostname = settings.config.hostname;
@@ -180,7 +182,7 @@ bool Worker::resolve(Now now) {
     for (; left > 0; --left) {
       const auto domain = scheduler_.next_wanted();
       if (!domain) break;
-      dns_.want(*domain);
+      dns_.want({*domain, settings_.config.smtp.port});
     }
     for (; left > 0; --left) {
       auto found = dns_.next_route();
@@ -189,8 +191,8 @@ bool Worker::resolve(Now now) {
       if (found->second) {
         for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
       }
-      if (found->second && hand_over(found->first, *found->second, now)) continue;
-      scheduler_.route_found(found->first, std::move(found->second), now.mono);
+      if (found->second && hand_over(found->first.domain, *found->second, now)) continue;
+      scheduler_.route_found(found->first.domain, std::move(found->second), now.mono);
     }
   }
   const bool unsent = dns_.turn();

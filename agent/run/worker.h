@@ -35,13 +35,14 @@ namespace bulkmail::agent {
 
 struct WorkerSettings {
   Config config;
-  std::vector<resolver::Endpoint> servers;           // name servers, from the config or resolv.conf
-  std::vector<resolver::IpAddress> own_addresses;    // this machine's, loopback left out
-  bool ipv6 = true;                                  // this machine can reach IPv6 at all
-  std::uint32_t most_connections = 1'000'000;        // what the descriptors allow
-  std::uint32_t most_questions = 2000;               // … and to name servers at once
-  std::size_t workers = 1;                           // that share what there may be of each
-  std::shared_ptr<const transport::TlsContexts> tls; // null: all goes in clear
+  std::vector<resolver::Endpoint> servers;               // name servers, from the config or resolv.conf
+  resolver::TrustAd trust_ad = resolver::TrustAd::never; // whose AD bit counts
+  std::vector<resolver::IpAddress> own_addresses;        // this machine's, loopback left out
+  bool ipv6 = true;                                      // this machine can reach IPv6 at all
+  std::uint32_t most_connections = 1'000'000;            // what the descriptors allow
+  std::uint32_t most_questions = 2000;                   // … and to name servers at once
+  std::size_t workers = 1;                               // that share what there may be of each
+  std::shared_ptr<const transport::TlsContexts> tls;     // null: all goes in clear
 };
 
 // How a worker stands after a turn.

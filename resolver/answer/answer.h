@@ -21,6 +21,11 @@ constexpr seconds no_ttl{1};                // TTL 0: for those who are asking j
 constexpr int max_aliases = 10; // CNAMEs from a name to its records; what is longer is taken for a loop
 constexpr std::size_t max_hosts = 100;    // of a domain, the best preferences
 constexpr std::size_t max_addresses = 30; // of a host
+// TLSA records of a host: two of each kind that makes sense are a dozen. TXT records of a name: one is looked for, and
+// some domains keep all they have been asked to prove under one name.
+constexpr std::size_t max_tlsa = 32, max_texts = 64;
+// Of one: certificates are a quarter of this. What is longer is known to be there, and is not kept.
+constexpr std::size_t max_record = 8192;
 
 struct MxData {
   std::uint16_t preference = 0;
@@ -31,7 +36,7 @@ struct MxData {
 
 struct Answer {
   enum class Kind : std::uint8_t {
-    found,   // `hosts` or `addresses`
+    found,   // `hosts`, `addresses`, `tlsa` or `texts`
     no_data, // the name exists, but has no such record
     no_name, // the name does not exist (NXDOMAIN)
     alias,   // the name is an alias of `owner`, of which this answer says no more
@@ -41,10 +46,19 @@ struct Answer {
   int aliases = 0;           // links of that chain
   std::vector<MxData> hosts; // sorted by preference and name, each name once
   std::vector<IpAddress> addresses;
+  std::vector<TlsaRecord> tlsa;
+  std::vector<std::string> texts; // of TXT records, the strings of each joined
   std::string text;
   Monotonic expires{};
   bool cacheable = true;
+  bool secure = false; // all of it, by a server that is trusted to know (RFC 4035 §3.2.3)
 };
+
+// What ran out while other questions were still open may be used for the mail that asked, as with a TTL of 0; without
+// this such mail would ask for ever.
+[[nodiscard]] inline Monotonic usable_until(Monotonic expires, Monotonic now) {
+  return expires > now ? expires : now + no_ttl;
+}
 
 [[nodiscard]] Answer doubt(std::string name, std::string text, Monotonic now);
 

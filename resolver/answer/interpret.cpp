@@ -44,6 +44,7 @@ class Interpreter {
         now_(now) {}
 
   std::expected<Answer, ServerFault> run() {
+    answer_.secure = message_.authentic;
     const std::uint16_t rcode = message_.rcode;
     if (rcode != no_error && rcode != name_error) {
       const bool perhaps_edns = rcode == format_error || rcode == not_implemented || rcode == bad_version;
@@ -71,13 +72,30 @@ class Interpreter {
       if (record.type != question_.type || record.name != answer_.owner) continue;
       any = true;
       lifetime_.shorten(record.ttl);
-      if (record.type == Type::mx)
-        answer_.hosts.push_back({record.preference, std::move(record.target)});
-      else
-        answer_.addresses.push_back(record.address);
+      keep(record);
     }
     if (any) tidy();
     return any;
+  }
+
+  void keep(Record& record) {
+    switch (record.type) {
+    case Type::mx: answer_.hosts.push_back({record.preference, std::move(record.target)}); break;
+    case Type::a:
+    case Type::aaaa: answer_.addresses.push_back(record.address); break;
+    case Type::tlsa:
+      if (answer_.tlsa.size() < max_tlsa && record.tlsa.data.size() <= max_record)
+        answer_.tlsa.push_back(std::move(record.tlsa));
+      break;
+    case Type::txt:
+      if (answer_.texts.size() < max_texts && record.text.size() <= max_record)
+        answer_.texts.push_back(std::move(record.text));
+      break;
+    case Type::ns:
+    case Type::cname:
+    case Type::soa:
+    case Type::opt: break; // never asked for
+    }
   }
 
   void tidy() {

@@ -36,8 +36,8 @@ std::string randomise_case(std::string name, Dice& dice) {
 } // namespace
 
 Client::Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts,
-               std::size_t max_in_flight, Dice& dice)
-    : servers_(std::move(servers)),
+               std::size_t max_in_flight, TrustAd trust, Dice& dice)
+    : servers_(std::move(servers), trust),
       timeout_(timeout),
       attempts_(std::max(attempts, 1)),
       max_in_flight_(std::clamp<std::size_t>(max_in_flight, 1, most_in_flight)),
@@ -222,7 +222,8 @@ void Client::open_stream(Query& query, Monotonic now) {
 
 bool Client::prepare(Query& query) {
   const auto id = static_cast<std::uint16_t>(dice_.below(65'536));
-  auto packet = encode_query(randomise_case(query.question.name, dice_), query.question.type, id, query.edns);
+  auto packet = encode_query(randomise_case(query.question.name, dice_), query.question.type, id, query.edns,
+                             servers_.trusted(query.server));
   if (!packet) return false;
   query.packet = *std::move(packet);
   query.question_end = question_end(query.packet).value_or(query.packet.size());
@@ -268,6 +269,7 @@ void Client::take_response(Query& query, std::string_view bytes, Monotonic now) 
   }
   auto message = decode(bytes);
   if (!message) return server_useless(query, fmt::format("a broken answer ({})", message.error()), now);
+  message->authentic &= servers_.trusted(query.server);
   auto answer = interpret(query.question, *std::move(message), now);
   if (answer) return finish(query, *std::move(answer));
   if (answer.error().perhaps_edns && std::exchange(query.edns, false)) return send_datagram(query, now);

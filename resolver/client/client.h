@@ -30,7 +30,7 @@ class Client {
   static constexpr int max_ignored = 20;
 
   Client(std::vector<Endpoint> servers, std::chrono::milliseconds timeout, int attempts,
-         std::size_t max_in_flight, Dice& dice);
+         std::size_t max_in_flight, TrustAd trust, Dice& dice);
 
   // The same question must not be asked again before it is finished.
   void ask(const Question& question, Monotonic now);

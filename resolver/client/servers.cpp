@@ -12,9 +12,13 @@ constexpr std::chrono::seconds avoid_for{30};
 
 } // namespace
 
-Servers::Servers(std::vector<Endpoint> endpoints) {
+Servers::Servers(std::vector<Endpoint> endpoints, TrustAd trust) {
   if (endpoints.size() > max_servers) endpoints.resize(max_servers);
-  for (const Endpoint& endpoint : endpoints) list_.push_back({endpoint, 0, {}});
+  for (const Endpoint& endpoint : endpoints) {
+    const bool trusted =
+        trust == TrustAd::always || (trust == TrustAd::loopback && endpoint.address.is_loopback());
+    list_.push_back({endpoint, trusted, 0, {}});
+  }
 }
 
 std::optional<std::size_t> Servers::first(Monotonic now) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "resolver/address.h"
-#include "resolver/route.h"
+#include "resolver/resolver.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +17,12 @@ using ServerSet = std::uint64_t;
 
 class Servers {
  public:
-  explicit Servers(std::vector<Endpoint> endpoints);
+  Servers(std::vector<Endpoint> endpoints, TrustAd trust);
 
   [[nodiscard]] const Endpoint& operator[](std::size_t server) const { return list_[server].endpoint; }
+
+  // Its AD bit counts.
+  [[nodiscard]] bool trusted(std::size_t server) const { return list_[server].trusted; }
 
   // For a first try. A server that has been silent is passed over, but for one question now and then that
   // finds out whether it is back.
@@ -34,6 +37,7 @@ class Servers {
  private:
   struct Server {
     Endpoint endpoint;
+    bool trusted = false;
     int silent = 0; // tries without an answer since the last one that had one
     Monotonic avoid_until{};
   };

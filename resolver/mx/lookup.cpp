@@ -16,14 +16,12 @@ std::optional<IpAddress> literal_address(std::string_view domain) {
   return IpAddress::parse(domain.starts_with(tag) ? domain.substr(tag.size()) : domain);
 }
 
-// What ran out while other questions were still open may be used for the mail that asked, as with a TTL of 0; without
-// this such mail would ask for ever.
-Monotonic usable_until(Monotonic expires, Monotonic now) { return expires > now ? expires : now + no_ttl; }
-
 } // namespace
 
-MxLookup::MxLookup(const std::string& domain, std::shared_ptr<const MxRules> rules, Monotonic now)
+MxLookup::MxLookup(const std::string& domain, std::uint16_t port, std::shared_ptr<const MxRules> rules,
+                   Monotonic now)
     : rules_(std::move(rules)),
+      port_(port),
       mx_(Question{domain, Type::mx}) {
   route_.domain = domain;
   if (const auto address = literal_address(domain)) {
@@ -41,16 +39,30 @@ std::optional<std::pair<MxLookup::Ticket, Question>> MxLookup::next_question() {
   to_ask_.pop_back();
   ++unanswered_;
   if (ticket == mx_ticket) return std::pair(ticket, mx_.question());
-  return std::pair(ticket, candidates_[(ticket - 1) / 2].trails[(ticket - 1) % 2].question());
+  const Candidate& candidate = candidates_[(ticket - 1) / tickets_each];
+  const Ticket number = (ticket - 1) % tickets_each;
+  return std::pair(ticket,
+                   number == tlsa_ticket ? *candidate.tlsa->question() : candidate.trails[number].question());
 }
 
 void MxLookup::answer(Ticket ticket, std::shared_ptr<const Answer> answer, Monotonic now) {
   --unanswered_;
-  Trail& trail = ticket == mx_ticket ? mx_ : candidates_[(ticket - 1) / 2].trails[(ticket - 1) % 2];
-  if (!trail.answer(std::move(answer), now))
-    to_ask_.push_back(ticket);
-  else if (ticket == mx_ticket)
-    mx_known(now);
+  if (ticket == mx_ticket) {
+    if (mx_.answer(std::move(answer), now))
+      mx_known(now);
+    else
+      to_ask_.push_back(ticket);
+  } else {
+    const std::size_t number = (ticket - 1) / tickets_each;
+    Candidate& candidate = candidates_[number];
+    if ((ticket - 1) % tickets_each == tlsa_ticket) {
+      if (candidate.tlsa->answer(std::move(answer), now)) to_ask_.push_back(ticket);
+    } else if (!candidate.trails[(ticket - 1) % tickets_each].answer(std::move(answer), now)) {
+      to_ask_.push_back(ticket);
+    } else if (std::ranges::all_of(candidate.trails, &Trail::done)) {
+      addresses_known(number);
+    }
+  }
   if (!result_ && unanswered_ == 0 && to_ask_.empty()) decide(now);
 }
 
@@ -72,6 +84,7 @@ void MxLookup::literal(IpAddress address, Monotonic now) {
 void MxLookup::mx_known(Monotonic now) {
   const Answer& mx = mx_.end();
   const std::string& domain = route_.domain;
+  route_.secure = mx_.secure();
   switch (mx.kind) {
   case Answer::Kind::alias: // never a trail's end
   case Answer::Kind::doubt:
@@ -115,8 +128,8 @@ void MxLookup::use(MailHost host) {
 }
 
 void MxLookup::add_candidate(MxData mx) {
-  const Ticket first = 1 + 2 * candidates_.size();
-  Candidate& candidate = candidates_.emplace_back(Candidate{std::move(mx), {}});
+  const Ticket first = 1 + tickets_each * candidates_.size();
+  Candidate& candidate = candidates_.emplace_back(Candidate{std::move(mx), {}, {}});
   const std::string& name = candidate.mx.exchange;
   if (name == "." || looks_like_address(name)) {
     route_.remarks.push_back(fmt::format("MX {} of {} is no host name", name, route_.domain));
@@ -129,14 +142,28 @@ void MxLookup::add_candidate(MxData mx) {
   }
 }
 
+// Only now: name servers that can't cope with questions for TLSA records stand before zones that are not signed, and are
+// not to be asked (RFC 7672 §2.2.2).
+void MxLookup::addresses_known(std::size_t number) {
+  if (!rules_->dane || !mx_.secure()) return;
+  Candidate& candidate = candidates_[number];
+  const Finding finding = examine(candidate);
+  if (finding.proved == nullptr || finding.addresses.empty()) return;
+  candidate.tlsa.emplace(candidate.mx.exchange, finding.proved->end().owner, port_);
+  if (candidate.tlsa->question() != nullptr) to_ask_.push_back(1 + tickets_each * number + tlsa_ticket);
+}
+
 MxLookup::Finding MxLookup::examine(const Candidate& candidate) const {
   Finding finding;
   std::size_t all = 0;
   Monotonic nothing_until = Monotonic::max(); // how long what is not there is known not to be
+  bool all_proved = true;
   for (const Trail& trail : candidate.trails) {
     const Answer& answer = trail.end();
     if (answer.kind == Answer::Kind::found) {
       finding.expires = std::min(finding.expires, trail.expires());
+      finding.proved = &trail;
+      all_proved &= trail.secure();
     } else if (answer.kind == Answer::Kind::doubt) {
       finding.in_doubt = true;
       finding.doubt_text = fmt::format("{}, asked for the address of {}", answer.text, answer.owner);
@@ -150,10 +177,21 @@ MxLookup::Finding MxLookup::examine(const Candidate& candidate) const {
       if (rules_->allow_private || !address.is_private()) finding.addresses.push_back(address);
     }
   }
+  if (!all_proved) finding.proved = nullptr;
   finding.private_only = all > 0 && finding.addresses.empty();
   if (finding.addresses.size() > max_addresses) finding.addresses.resize(max_addresses);
   // A host that has an address is no worse for having none of the other family.
   if (all == 0) finding.expires = std::min(finding.expires, nothing_until);
+  if (candidate.tlsa) {
+    finding.expires = std::min(finding.expires, candidate.tlsa->expires());
+    // What can't be found out may be what forbids to use the host: it is not used (RFC 7672 §2.1.2).
+    if (candidate.tlsa->result() == TlsaSearch::Result::doubt) {
+      const Answer& answer = candidate.tlsa->end();
+      finding.in_doubt = true;
+      finding.doubt_text = fmt::format("{}, asked for the TLSA records of {}", answer.text, answer.owner);
+      finding.addresses.clear();
+    }
+  }
   return finding;
 }
 
@@ -192,9 +230,14 @@ void MxLookup::decide(Monotonic now) {
       route_.remarks.push_back(fmt::format("MX {} of {} is an alias", candidate.mx.exchange, route_.domain));
       break;
     }
-    use({std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses)});
+    std::shared_ptr<const Dane> dane;
+    if (candidate.tlsa && candidate.tlsa->result() == TlsaSearch::Result::found)
+      dane = make_dane(candidate.tlsa->base(), route_.domain, mx_.end().owner, candidate.tlsa->end().tlsa);
+    use({std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses),
+         std::move(dane)});
   }
   if (!route_.hosts.empty()) {
+    route_.dane_key = dane_key(route_.hosts);
     route_.expires = usable_until(expires, now);
     result_ = std::move(route_);
     return;

@@ -3,12 +3,17 @@
 //
 // Permanent is only what the DNS says for certain; a single doubt among hosts that all fail delays. Hosts in
 // doubt beside a usable one are left out for as long as the doubt is remembered.
+//
+// Where the MX set and a host's addresses are proved by DNSSEC, it also finds out what the host's certificate must match
+// (RFC 7672 §2.2): each host's records are asked for as soon as its addresses are known, and never where nothing is proved.
 #pragma once
 
+#include "resolver/mx/tlsa_search.h"
 #include "resolver/mx/trail.h"
 #include "resolver/route.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,13 +28,16 @@ struct MxRules {
   std::vector<IpAddress> own_addresses; // sorted
   bool allow_private = false;
   bool ipv6 = true, ipv4 = true;
+  bool dane = true;
 };
 
 class MxLookup {
  public:
   using Ticket = std::size_t; // tells an MxLookup what an answer is to
 
-  MxLookup(const std::string& domain, std::shared_ptr<const MxRules> rules, Monotonic now);
+  // `port`: where its hosts take mail; TLSA records are a port's.
+  MxLookup(const std::string& domain, std::uint16_t port, std::shared_ptr<const MxRules> rules,
+           Monotonic now);
 
   [[nodiscard]] std::optional<std::pair<Ticket, Question>> next_question();
   void answer(Ticket ticket, std::shared_ptr<const Answer> answer, Monotonic now);
@@ -44,6 +52,7 @@ class MxLookup {
   struct Candidate {
     MxData mx;
     std::vector<Trail> trails; // A, AAAA; none: its name is not one of a host
+    std::optional<TlsaSearch> tlsa;
   };
 
   // What a Candidate turned out to be.
@@ -51,7 +60,8 @@ class MxLookup {
     std::vector<IpAddress> addresses; // usable ones
     bool is_this_host = false;
     bool private_only = false;
-    bool in_doubt = false; // at least one question has no answer for now
+    bool in_doubt = false;         // at least one question has no answer for now
+    const Trail* proved = nullptr; // one that led to addresses, if all that did are proved
     std::string doubt_text;
     Monotonic expires = Monotonic::max();
   };
@@ -62,14 +72,18 @@ class MxLookup {
   void identify(const std::vector<MxData>& hosts);
   void add_candidate(MxData mx);
   void use(MailHost host);
+  void addresses_known(std::size_t candidate);
   [[nodiscard]] Finding examine(const Candidate& candidate) const;
   void decide(Monotonic now);
   void fail(bool permanent, const char* status, std::string text, Monotonic until, bool policy = false);
   [[nodiscard]] bool is_this_host(const IpAddress& address) const;
 
-  static constexpr Ticket mx_ticket = 0; // an address trail's: 1 + 2 * candidate + its number there
+  // A candidate's begin at 1 + 3 * its number: those of its address trails, then that of its TLSA records.
+  static constexpr Ticket mx_ticket = 0;
+  static constexpr Ticket tickets_each = 3, tlsa_ticket = 2;
 
   std::shared_ptr<const MxRules> rules_;
+  std::uint16_t port_;
   Route route_; // as far as known; its site is that of the whole MX set
   Trail mx_;
   std::vector<Candidate> candidates_;

@@ -8,6 +8,7 @@ namespace bulkmail::resolver {
 bool Trail::answer(std::shared_ptr<const Answer> answer, Monotonic now) {
   expires_ = std::min(expires_, answer->expires);
   aliases_ += answer->aliases;
+  secure_ &= answer->secure;
   if (answer->kind != Answer::Kind::alias) {
     end_ = std::move(answer);
     return true;

@@ -22,6 +22,10 @@ class Trail {
   // Once the end is reached: never an alias.
   [[nodiscard]] const Answer& end() const { return *end_; }
 
+  [[nodiscard]] bool done() const { return end_ != nullptr; }
+
+  [[nodiscard]] bool secure() const { return secure_; } // every answer that led there
+
   [[nodiscard]] bool aliased() const { return aliases_ > 0; }
 
   [[nodiscard]] Monotonic expires() const { return expires_; } // of all that led there
@@ -30,6 +34,7 @@ class Trail {
   Question question_;
   std::shared_ptr<const Answer> end_;
   int aliases_ = 0;
+  bool secure_ = true;
   Monotonic expires_ = Monotonic::max();
 };
 

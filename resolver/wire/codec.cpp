@@ -25,6 +25,10 @@ std::span<const std::uint8_t> octets(const ldns_rdf* data) {
   return {ldns_rdf_data(data), ldns_rdf_size(data)};
 }
 
+std::string text(const ldns_rdf* data) {
+  return {reinterpret_cast<const char*>(ldns_rdf_data(data)), ldns_rdf_size(data)};
+}
+
 std::string name(const ldns_rdf* data) { return name_from_wire(octets(data)); }
 
 IpAddress address(const ldns_rdf* data, IpAddress::Family family) {
@@ -56,8 +60,15 @@ std::optional<Record> decode_record(std::string_view packet, RecordPlace place, 
   case Type::ns:
   case Type::cname: record.target = name(data(0)); break;
   case Type::soa: record.minimum = ldns_rdf2native_int32(data(6)); break;
-  case Type::opt:
-  case Type::tlsa: break;
+  case Type::tlsa:
+    record.tlsa = {ldns_rdf2native_int8(data(0)), ldns_rdf2native_int8(data(1)),
+                   ldns_rdf2native_int8(data(2)), text(data(3))};
+    break;
+  case Type::txt:
+    for (std::size_t i = 0; i < ldns_rr_rd_count(rr.get()); ++i)
+      record.text += text(data(i)).substr(1); // behind its length
+    break;
+  case Type::opt: break;
   }
   return record;
 }
@@ -75,13 +86,15 @@ bool decode_section(std::string_view packet, const std::vector<RecordPlace>& pla
 
 } // namespace
 
-std::optional<std::string> encode_query(const std::string& name, Type type, std::uint16_t id, bool edns) {
+std::optional<std::string> encode_query(const std::string& name, Type type, std::uint16_t id, bool edns,
+                                        bool authentic) {
   ldns_rdf* owner = ldns_dname_new_frm_str(name.c_str());
   if (owner == nullptr) return std::nullopt;
   const std::unique_ptr<ldns_pkt, Free> packet(
       ldns_pkt_query_new(owner, static_cast<ldns_rr_type>(type), LDNS_RR_CLASS_IN, LDNS_RD));
   if (packet == nullptr) return std::nullopt;
   ldns_pkt_set_id(packet.get(), id);
+  ldns_pkt_set_ad(packet.get(), authentic);
   if (edns) ldns_pkt_set_edns_udp_size(packet.get(), edns_size);
   std::uint8_t* raw = nullptr;
   std::size_t size = 0;
@@ -96,6 +109,7 @@ std::expected<Message, std::string_view> decode(std::string_view packet) {
   Message message;
   message.rcode = shape->rcode;
   message.authoritative = shape->header.authoritative;
+  message.authentic = shape->header.authentic;
   message.recursion_available = shape->header.recursion_available;
   if (!decode_section(packet, shape->answer, LDNS_SECTION_ANSWER, message.answer) ||
       !decode_section(packet, shape->authority, LDNS_SECTION_AUTHORITY, message.authority)) {

@@ -3,6 +3,7 @@
 
 #include "resolver/address.h"
 #include "resolver/wire/question.h"
+#include "resolver/wire/tlsa.h"
 
 #include <cstdint>
 #include <expected>
@@ -21,22 +22,26 @@ struct Record {
   std::uint16_t preference = 0; // MX
   IpAddress address;            // A, AAAA
   std::uint32_t minimum = 0;    // SOA: RFC 2308 §4
+  TlsaRecord tlsa;
+  std::string text; // TXT: its strings, joined
 };
 
 // A response, as far as anyone here wants to know it.
 struct Message {
   std::uint16_t rcode = 0;
   bool authoritative = false, recursion_available = false;
-  std::vector<Record> answer;    // A, AAAA, MX, CNAME
+  bool authentic = false;        // the AD bit: whether it counts depends on the server (RFC 6840 §5.8)
+  std::vector<Record> answer;    // A, AAAA, MX, CNAME, TLSA, TXT
   std::vector<Record> authority; // SOA, NS
 };
 
 // 1232: passes every path without fragments (DNS flag day 2020).
 constexpr std::uint16_t edns_size = 1232;
 
-// A query with RD set. `name` is sent in the very case it has. None: it has no wire form.
+// A query with RD set, and with AD if the answer's AD bit is wanted (RFC 6840 §5.7). `name` is sent in the very case it has.
+// None: it has no wire form.
 [[nodiscard]] std::optional<std::string> encode_query(const std::string& name, Type type, std::uint16_t id,
-                                                      bool edns);
+                                                      bool edns, bool authentic);
 
 // Any octets may come. A packet that is not well formed to its end is an error that says why.
 [[nodiscard]] std::expected<Message, std::string_view> decode(std::string_view packet);

@@ -14,6 +14,7 @@ enum class Type : std::uint16_t {
   cname = 5,
   soa = 6,
   mx = 15,
+  txt = 16,
   aaaa = 28,
   opt = 41,
   tlsa = 52

@@ -97,14 +97,23 @@ class Walker {
     case Type::ns:
     case Type::cname: return skip_name(end) && position_ == end;
     case Type::soa: return skip_name(end) && skip_name(end) && end - position_ == 20;
+    case Type::txt: return skip_texts(end);
     case Type::opt: return true;
     }
     return true;
   }
 
+  // RFC 1035 §3.3.14: one string or more, each with its length before it.
+  bool skip_texts(std::size_t end) {
+    if (position_ == end) return false;
+    while (position_ < end) position_ += 1U + octet(position_);
+    return position_ == end;
+  }
+
   static bool is_wanted(Type type, Section where) {
     if (where == Section::authority) return type == Type::soa || type == Type::ns;
-    return type == Type::a || type == Type::aaaa || type == Type::mx || type == Type::cname;
+    return type == Type::a || type == Type::aaaa || type == Type::mx || type == Type::cname ||
+           type == Type::tlsa || type == Type::txt;
   }
 
   std::optional<std::string_view> section(int count, Section where, PacketShape& shape) {
@@ -163,6 +172,7 @@ std::optional<Header> read_header(std::string_view packet) {
   header.authoritative = (octet(2) & 0x04U) != 0;
   header.truncated = (octet(2) & 0x02U) != 0;
   header.recursion_available = (octet(3) & 0x80U) != 0;
+  header.authentic = (octet(3) & 0x20U) != 0;
   header.rcode = octet(3) & 0x0fU;
   header.questions = word(4);
   header.answers = word(6);

@@ -19,6 +19,7 @@ constexpr std::size_t header_size = 12;
 struct Header {
   std::uint16_t id = 0;
   bool response = false, authoritative = false, truncated = false, recursion_available = false;
+  bool authentic = false; // AD (RFC 4035 §3.2.3)
   std::uint8_t opcode = 0, rcode = 0;
   std::uint16_t questions = 0, answers = 0, authorities = 0, additionals = 0;
 };
@@ -37,8 +38,9 @@ struct RecordPlace {
 
 struct PacketShape {
   Header header;
-  std::uint16_t rcode = 0;            // with the upper bits of an OPT record (RFC 6891 §6.1.3)
-  std::vector<RecordPlace> answer;    // A, AAAA, MX, CNAME of class IN; of too many the best preferences
+  std::uint16_t rcode = 0; // with the upper bits of an OPT record (RFC 6891 §6.1.3)
+  std::vector<RecordPlace>
+      answer; // A, AAAA, MX, CNAME, TLSA, TXT of class IN; of too many the best preferences
   std::vector<RecordPlace> authority; // SOA, NS of class IN
 };
 

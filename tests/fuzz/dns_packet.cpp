@@ -65,7 +65,7 @@ void tell_resolver(std::string_view bytes) {
   config.servers = {Endpoint::parse("127.0.0.1:53", 53).value(), Endpoint::parse("[::1]:53", 53).value()};
   Resolver resolver(config, dice);
   Monotonic now{};
-  resolver.want("d1.example", now);
+  resolver.want({"d1.example", 25}, now);
   for (int rounds = 0; rounds < 1000; ++rounds) {
     while (auto action = resolver.next_action()) {
       if (action->kind == Action::Kind::send_datagram) {

@@ -262,12 +262,12 @@ struct Driver {
     }
   }
 
-  RouteAnswer route(const std::string& domain) {
-    resolver.want(domain, now);
+  RouteAnswer route(const std::string& domain, std::uint16_t port = 25) {
+    resolver.want({domain, port}, now);
     run();
     auto found = resolver.next_route();
     if (!found) throw std::logic_error("no answer for " + domain);
-    if (found->first != domain) throw std::logic_error("an answer for another domain");
+    if (found->first != Target{domain, port}) throw std::logic_error("an answer for another domain");
     if (!open.empty()) throw std::logic_error("a socket was left open");
     return std::move(found->second);
   }

@@ -66,8 +66,8 @@ TEST_CASE("a TTL of 0, or over 2^31, is for those who are asking just now") {
   for (const unsigned ttl : {0U, 0x80000000U}) {
     const Ttls ttls{.mx = ttl, .a = 300};
     auto driver = with_ttls(ttls);
-    driver.resolver.want("d1.example", driver.now);
-    driver.resolver.want("d1.example", driver.now);
+    driver.resolver.want({"d1.example", 25}, driver.now);
+    driver.resolver.want({"d1.example", 25}, driver.now);
     driver.run();
     CHECK(driver.resolver.next_route()->second->expires == driver.now + 1s);
     CHECK(driver.asked("d1.example", Type::mx) == 1);

@@ -38,7 +38,7 @@ std::size_t take_routes(Resolver& resolver) {
 TEST_CASE("ten thousand domains at once: one MX question each, however many ask, and hosts asked for once") {
   Driver driver(ten_hosts());
   for (int round = 0; round < 3; ++round) {
-    for (int i = 0; i < 10'000; ++i) driver.resolver.want(fmt::format("d{}.example", i), driver.now);
+    for (int i = 0; i < 10'000; ++i) driver.resolver.want({fmt::format("d{}.example", i), 25}, driver.now);
   }
   CHECK(driver.resolver.in_flight() == 10'000);
   driver.run();
@@ -54,7 +54,7 @@ TEST_CASE("a hundred thousand domains on dead servers: all are delayed, with two
   auto impatient = config();
   impatient.attempts = 1;
   Driver driver([](const Sent&) { return std::vector<std::string>{}; }, impatient);
-  for (int i = 0; i < 100'000; ++i) driver.resolver.want(fmt::format("d{}.example", i), driver.now);
+  for (int i = 0; i < 100'000; ++i) driver.resolver.want({fmt::format("d{}.example", i), 25}, driver.now);
   driver.run();
   std::size_t delayed = 0;
   while (auto found = driver.resolver.next_route())
@@ -66,7 +66,7 @@ TEST_CASE("a hundred thousand domains on dead servers: all are delayed, with two
 
 TEST_CASE("a hundred thousand domains without any server are answered without deep recursion") {
   Driver driver(ten_hosts(), config({}));
-  for (int i = 0; i < 100'000; ++i) driver.resolver.want(fmt::format("d{}.example", i), driver.now);
+  for (int i = 0; i < 100'000; ++i) driver.resolver.want({fmt::format("d{}.example", i), 25}, driver.now);
   std::size_t answered = 0;
   while (driver.resolver.next_route()) ++answered;
   CHECK(answered == 100'000);
@@ -78,8 +78,8 @@ TEST_CASE("silent domains beside healthy ones hold nobody up") {
     return sent.asked.name.starts_with("dead") ? std::vector<std::string>{} : healthy(sent);
   });
   for (int i = 0; i < 200; ++i) {
-    driver.resolver.want(fmt::format("dead{}.example", i), driver.now);
-    driver.resolver.want(fmt::format("d{}.example", i), driver.now);
+    driver.resolver.want({fmt::format("dead{}.example", i), 25}, driver.now);
+    driver.resolver.want({fmt::format("d{}.example", i), 25}, driver.now);
   }
   driver.act(); // no time has passed
   CHECK(take_routes(driver.resolver) == 200);
@@ -92,7 +92,7 @@ TEST_CASE("questions under way when time is lost, as in a suspended machine, are
   bool awake = false;
   const auto healthy = ten_hosts();
   Driver driver([&](const Sent& sent) { return awake ? healthy(sent) : std::vector<std::string>{}; });
-  for (int i = 0; i < 500; ++i) driver.resolver.want(fmt::format("d{}.example", i), driver.now);
+  for (int i = 0; i < 500; ++i) driver.resolver.want({fmt::format("d{}.example", i), 25}, driver.now);
   driver.act();
   driver.now += 8h;
   awake = true;
@@ -114,7 +114,7 @@ TEST_CASE("a domain costs little processor time", "[.bench]") {
   std::vector<Action> actions;
   for (int i = 0; i < domains; i += 1000) {
     auto begin = std::clock();
-    for (int j = i; j < i + 1000; ++j) resolver.want(names[static_cast<std::size_t>(j)], now);
+    for (int j = i; j < i + 1000; ++j) resolver.want({names[static_cast<std::size_t>(j)], 25}, now);
     spent += std::clock() - begin;
     for (bool any = true; any;) {
       begin = std::clock();
@@ -139,7 +139,7 @@ TEST_CASE("a domain costs little processor time", "[.bench]") {
   }
   const double each = 1e6 * static_cast<double>(spent) / CLOCKS_PER_SEC / domains;
   auto begin = std::clock();
-  for (const auto& name : names) resolver.want(name, now);
+  for (const auto& name : names) resolver.want({name, 25}, now);
   REQUIRE(take_routes(resolver) == domains);
   const double cached = 1e6 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / domains;
   fmt::print("{:.1f} us a domain asked for, {:.1f} us a cached one\n", each, cached);

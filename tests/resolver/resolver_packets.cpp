@@ -14,7 +14,7 @@ using namespace bulkmail::resolver::fake;
 namespace {
 
 Asked query(const std::string& name, Type type) {
-  return Asked(encode_query(name, type, 0x1234, true).value());
+  return Asked(encode_query(name, type, 0x1234, true, false).value());
 }
 
 std::string problem(const std::string& packet) {
@@ -50,15 +50,15 @@ double best_decode_time(const std::string& bytes) {
 } // namespace
 
 TEST_CASE("a query is one question with its case kept, recursion desired, and EDNS with 1232 octets") {
-  const auto bytes = encode_query("MaIl.d1.eXample", Type::mx, 0xbeef, true).value();
+  const auto bytes = encode_query("MaIl.d1.eXample", Type::mx, 0xbeef, true, false).value();
   const Asked asked(bytes);
   CHECK(asked.name_as_sent == "MaIl.d1.eXample");
   CHECK(asked.type == Type::mx);
   CHECK(bytes.substr(0, 12) == word(0xbeef) + word(0x0100) + word(1) + word(0) + word(0) + word(1));
   CHECK(bytes.substr(bytes.size() - 11) ==
         std::string(1, '\0') + word(41) + word(1232) + word(0) + word(0) + word(0));
-  CHECK_FALSE(Asked(encode_query("d1.example", Type::a, 1, false).value()).edns);
-  CHECK_FALSE(encode_query(std::string(64, 'a') + ".example", Type::a, 1, false));
+  CHECK_FALSE(Asked(encode_query("d1.example", Type::a, 1, false, false).value()).edns);
+  CHECK_FALSE(encode_query(std::string(64, 'a') + ".example", Type::a, 1, false, false));
 }
 
 TEST_CASE("all the record types that matter are decoded, others are passed over") {
@@ -66,7 +66,7 @@ TEST_CASE("all the record types that matter are decoded, others are passed over"
   const auto bytes = Reply(asked)
                          .authoritative()
                          .mx("D1.Example", 300, 10, "MX1.d1.example")
-                         .record(Reply::answer, "d1.example", 16, 300, "\4text")
+                         .record(Reply::answer, "d1.example", 99, 300, "\4text")
                          .cname("www.d1.example", 60, "d1.example")
                          .address("mx1.d1.example", 20, "192.0.2.1")
                          .address("mx1.d1.example", 0xffffffff, "2001:db8::1")
@@ -104,7 +104,7 @@ TEST_CASE("names of strange octets are printable and encode to the same octets a
   const std::string wire = std::string("\6a.b\0\nc", 7) + std::string("\7ex\xff\"\\;@\0", 9);
   const auto text = name_from_wire({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()});
   CHECK(text == "a\\046b\\000\\010c.ex\\255\\034\\092\\059\\064");
-  const auto again = encode_query(text, Type::a, 1, false).value();
+  const auto again = encode_query(text, Type::a, 1, false, false).value();
   CHECK(again.substr(12, wire.size()) == wire);
 }
 

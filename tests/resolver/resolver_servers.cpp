@@ -122,7 +122,7 @@ TEST_CASE("a server that cannot be reached is left at once for another, and aske
   SECTION("the only server is restarted meanwhile") {
     Driver driver(good);
     driver.unreachable.insert(first);
-    driver.resolver.want("d1.example", driver.now);
+    driver.resolver.want({"d1.example", 25}, driver.now);
     driver.act();
     driver.unreachable.clear();
     driver.run();
@@ -156,7 +156,7 @@ TEST_CASE("truncated, and TCP fails: a delay") {
     Resolver* resolver = nullptr;
     Driver driver([&](const Sent& sent) { return truncated(sent); });
     resolver = &driver.resolver;
-    resolver->want("d1.example", driver.now);
+    resolver->want({"d1.example", 25}, driver.now);
     const auto asked = next(*resolver, Action::Kind::send_datagram);
     resolver->datagram(asked.socket, first, Reply(Asked(asked.bytes)).truncated().bytes(), driver.now);
     const auto stream = next(*resolver, Action::Kind::open_stream);
@@ -222,7 +222,7 @@ TEST_CASE("a server that does not know EDNS is asked once more without it") {
 TEST_CASE("what does not match the question in all of it is ignored, and waiting goes on") {
   Driver driver([](const Sent&) { return Packets{}; });
   Resolver& resolver = driver.resolver;
-  resolver.want("d1.example", driver.now);
+  resolver.want({"d1.example", 25}, driver.now);
   const auto action = next(resolver, Action::Kind::send_datagram);
   const Asked asked(action.bytes);
   const auto bogus = [&] { return Reply(asked).mx("d1.example", 300, 1, "evil.example"); };
@@ -302,7 +302,7 @@ TEST_CASE("late and double answers change nothing, and every socket is closed on
   CHECK(driver.resolver.stats().ignored == 6);
 
   Driver slow([](const Sent&) { return Packets{}; });
-  slow.resolver.want("d1.example", slow.now);
+  slow.resolver.want({"d1.example", 25}, slow.now);
   const auto asked = next(slow.resolver, Action::Kind::send_datagram);
   slow.now += 2s;
   slow.resolver.timeout(slow.now);
