@@ -325,9 +325,9 @@ TEST_CASE("a key of a feature still to come is told apart from a mistyped one") 
 }
 
 TEST_CASE("a key of a feature still to come may ask for what happens now anyway") {
-  CHECK(load_config("[smtp]\ndane = false\nmta_sts = false", "b.toml"));
+  CHECK(load_config("[smtp]\nmta_sts = false", "b.toml"));
   CHECK(load_config("[listen]\nmode = \"queue\"\nsmtp = \"\"", "b.toml"));
-  CHECK(load_config("[resolver]\ntrust_ad = \"no\"", "b.toml", sets({"smtp.dane=false"})));
+  CHECK(load_config("[listen]\nsmtp = \"\"", "b.toml", sets({"smtp.mta_sts=false"})));
 }
 
 TEST_CASE("a right name in a wrong place is suggested, and a section by its own name") {
@@ -418,9 +418,9 @@ TEST_CASE("a wrong override is an error without a place") {
         std::vector<std::string>{"--set: unknown key smtp.prt; the nearest known one is smtp.port"});
   CHECK(errors_of("", sets({"smtp.port=x"})) ==
         std::vector<std::string>{"--set: smtp.port must be a whole number, not text"});
-  CHECK(
-      errors_of("", sets({"smtp.dane=true"})) ==
-      std::vector<std::string>{"--set: smtp.dane is not in this version, which works as dane = false says"});
+  CHECK(errors_of("", sets({"smtp.mta_sts=true"})) ==
+        std::vector<std::string>{
+            "--set: smtp.mta_sts is not in this version, which works as mta_sts = false says"});
   CHECK(errors_of("", sets({"smtp=1"})).size() == 1);
   CHECK(errors_of("x = 1", sets({"y=2"})).at(0).starts_with("b.toml:1:1:"));
   CHECK_FALSE(Override::parse("smtp.port"));

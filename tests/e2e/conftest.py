@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import isolation  # noqa: E402
 from harness.agent import DEFAULTS, Agent, bulkmail, options  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
+from harness.signed_zone import SignedZone  # noqa: E402
 from harness.spool import Spool  # noqa: E402
 from harness.unbound import Unbound  # noqa: E402
 from harness.world import World  # noqa: E402
@@ -103,9 +104,22 @@ def start_postfix(home):
 def start_unbound(home):
     instances = []
 
-    def start(world):
-        instances.append(Unbound(f"{home}/unbound-{len(instances)}", world.ready["resolver_servers"][0]))
+    def start(world, signed=()):
+        instances.append(Unbound(f"{home}/unbound-{len(instances)}", world.ready["resolver_servers"][0], signed=signed))
         return instances[-1]
     yield start
     for unbound in instances:
         unbound.stop()
+
+
+@pytest.fixture
+def make_signed_zone(home):
+    """A signed zone that isn't served yet: fill and publish() it."""
+    zones = []
+
+    def make(*arguments, **how):
+        zones.append(SignedZone(f"{home}/zone-{len(zones)}", *arguments, **how))
+        return zones[-1]
+    yield make
+    for zone in zones:
+        zone.stop()

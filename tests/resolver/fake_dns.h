@@ -61,11 +61,13 @@ struct Asked {
                              static_cast<unsigned char>(packet.at(at + 2)));
     question = packet.substr(12, at + 5 - 12);
     edns = packet[11] != 0;
+    authentic = (packet[3] & 0x20) != 0;
   }
 
   std::string packet, question, name_as_sent, name;
   Type type = Type::a;
   bool edns = false;
+  bool authentic = false; // the AD bit: an answer's is wanted
 };
 
 // A response to it; recursion available unless told otherwise.
@@ -78,6 +80,8 @@ class Reply {
   Reply& authoritative(bool on = true) { return flags_ = on ? flags_ | 0x0400U : flags_ & ~0x0400U, *this; }
 
   Reply& recursive(bool on) { return flags_ = on ? flags_ | 0x0080U : flags_ & ~0x0080U, *this; }
+
+  Reply& authentic() { return flags_ |= 0x0020U, *this; }
 
   Reply& truncated() { return flags_ |= 0x0200U, *this; }
 
@@ -116,6 +120,12 @@ class Reply {
                   {reinterpret_cast<const char*>(found.bytes.data()), v4 ? 4U : 16U});
   }
 
+  Reply& tlsa(std::string_view name, unsigned ttl, const TlsaRecord& record_) {
+    std::string data{static_cast<char>(record_.usage), static_cast<char>(record_.selector),
+                     static_cast<char>(record_.matching)};
+    return record(answer, name, 52, ttl, data += record_.data);
+  }
+
   Reply& soa(std::string_view zone, unsigned ttl, unsigned minimum) {
     return record(authority, zone, 6, ttl,
                   wire_name("ns.example") + wire_name("root.example") + std::string(16, '\1') +
@@ -138,17 +148,20 @@ class Reply {
   unsigned counts_[3] = {0, 0, 0};
 };
 
-// Records, and the answers that a resolving server gives from them: with CNAME chains, NXDOMAIN and SOA.
+// Records, and the answers that a resolving server gives from them: with CNAME chains, NXDOMAIN and SOA, and proved where
+// every name of the chain lies in a signed zone.
 struct Records {
   struct Datum {
     unsigned preference = 0;
-    std::string text; // exchange or address
+    std::string text; // exchange, address or TXT
+    TlsaRecord tlsa{};
   };
 
   std::map<std::pair<std::string, Type>, std::vector<Datum>> data;
   std::map<std::string, std::string> aliases;
   std::set<std::string> names;
   std::map<std::string, unsigned> broken; // response code for every question about the name
+  std::set<std::string> signed_zones;
   unsigned ttl = 300, negative_ttl = 60;
 
   Records& mx(const std::string& name, unsigned preference, const std::string& host) {
@@ -163,6 +176,23 @@ struct Records {
     return *this;
   }
 
+  Records& tlsa(const std::string& name, TlsaRecord record) {
+    names.insert(name);
+    data[{name, Type::tlsa}].push_back({0, {}, std::move(record)});
+    return *this;
+  }
+
+  Records& txt(const std::string& name, const std::string& text) {
+    names.insert(name);
+    data[{name, Type::txt}].push_back({0, text});
+    return *this;
+  }
+
+  [[nodiscard]] bool proved(const std::string& name) const {
+    return std::ranges::any_of(
+        signed_zones, [&](const std::string& zone) { return name == zone || name.ends_with("." + zone); });
+  }
+
   Records& cname(const std::string& name, const std::string& target) { return aliases[name] = target, *this; }
 
   [[nodiscard]] std::string answer(const Asked& asked) const {
@@ -170,20 +200,27 @@ struct Records {
     if (const auto found = broken.find(asked.name); found != broken.end())
       return reply.rcode(found->second).bytes();
     std::string name = asked.name;
+    bool secure = proved(name);
     for (int links = 0; aliases.contains(name) && links < 20; ++links) {
       reply.cname(name, ttl, aliases.at(name));
       name = aliases.at(name);
+      secure &= proved(name);
     }
+    if (secure && asked.authentic) reply.authentic(); // RFC 6840 §5.7
     const auto found = data.find({name, asked.type});
     if (found == data.end()) {
       if (!names.contains(name)) reply.rcode(3);
       return aliases.contains(name) ? reply.bytes() : reply.soa("example", negative_ttl, 3600).bytes();
     }
     for (const Datum& datum : found->second) {
-      if (asked.type == Type::mx)
-        reply.mx(name, ttl, datum.preference, datum.text);
-      else
-        reply.address(name, ttl, datum.text);
+      switch (asked.type) {
+      case Type::mx: reply.mx(name, ttl, datum.preference, datum.text); break;
+      case Type::tlsa: reply.tlsa(name, ttl, datum.tlsa); break;
+      case Type::txt:
+        reply.record(Reply::answer, name, 16, ttl, static_cast<char>(datum.text.size()) + datum.text);
+        break;
+      default: reply.address(name, ttl, datum.text);
+      }
     }
     return reply.bytes();
   }

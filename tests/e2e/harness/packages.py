@@ -11,7 +11,7 @@ import subprocess
 from . import isolation
 from .folders import PEERS
 
-WANTED = ("postfix", "unbound")
+WANTED = ("ldnsutils", "nsd", "postfix", "unbound")
 _ROOT = os.path.join(PEERS, "root")
 _provided = False
 
@@ -62,6 +62,19 @@ def _unpack():
     shutil.rmtree(archives)
 
 
+def _complete():
+    try:
+        with open(_ROOT + "/complete", encoding="ascii") as complete:
+            return complete.read() == " ".join(WANTED)
+    except OSError:
+        return False
+
+
+def program(name):
+    """Where a program of the wanted packages is, once they are provided."""
+    return shutil.which(name, path="/usr/sbin:/usr/bin")
+
+
 def provide():
     """Makes the programs of the wanted packages usable in this test process."""
     global _provided
@@ -70,10 +83,10 @@ def provide():
     os.makedirs(PEERS, exist_ok=True)
     with open(os.path.join(PEERS, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(_ROOT + "/complete"):
+        if not _complete():
             _unpack()
-            with open(_ROOT + "/complete", "w", encoding="ascii"):
-                pass
+            with open(_ROOT + "/complete", "w", encoding="ascii") as complete:
+                complete.write(" ".join(WANTED))
     isolation.overlay("/usr", _ROOT + "/usr")
     subprocess.run(["cp", "-a", _ROOT + "/etc/.", "/etc/"], check=True)
     _provided = True

@@ -1,6 +1,5 @@
 """A real unbound as bulkmail's resolver, with the world's name server behind it."""
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,14 +8,19 @@ from . import isolation, packages, waiting
 
 
 class Unbound:
-    def __init__(self, home, upstream, address="127.0.0.54", zones=("example",)):
+    """`signed`: zones (harness/signed_zone.py) whose answers it validates; what it proves carries the AD bit."""
+
+    def __init__(self, home, upstream, address="127.0.0.54", zones=("example",), signed=()):
         packages.provide()
         self.server = f"{address}:53"
         self.address = address
         os.makedirs(home)
         host, port = upstream.rsplit(":", 1)
         stubs = "".join(f"stub-zone:\n  name: {zone}\n  stub-addr: {host}@{port}\n" for zone in zones)
-        config = home + "/unbound.conf"
+        stubs += "".join(f"stub-zone:\n  name: {zone.name}\n  stub-addr: {zone.address}\n" for zone in signed)
+        anchors = "".join(f"  trust-anchor-file: {zone.anchor}\n" for zone in signed)
+        modules = "validator iterator" if signed else "iterator"
+        config = self._config = home + "/unbound.conf"
         with open(config, "w", encoding="ascii") as file:
             file.write(f"""\
 server:
@@ -31,18 +35,22 @@ server:
   access-control: 127.0.0.0/8 allow
   do-daemonize: no
   do-not-query-localhost: no
-  module-config: "iterator"
+  module-config: "{modules}"
+{anchors}  val-log-level: 2
+  val-sig-skew-min: 0
+  val-sig-skew-max: 0
   qname-minimisation: no
   num-threads: 1
   outgoing-range: 512
   so-reuseport: no
 {stubs}remote-control:
-  control-enable: no
+  control-enable: yes
+  control-interface: {home}/control
+  control-use-cert: no
 """)
         self._log_path = home + "/log"
         self._log = open(self._log_path, "wb")
-        program = shutil.which("unbound", path="/usr/sbin:/usr/bin")
-        self.process = subprocess.Popen([program, "-d", "-c", config], stdin=subprocess.DEVNULL, stdout=self._log,
+        self.process = subprocess.Popen([packages.program("unbound"), "-d", "-c", config], stdin=subprocess.DEVNULL, stdout=self._log,
                                         stderr=self._log, preexec_fn=isolation.child)
         waiting.until(self._answers, 10, self.log)
 
@@ -55,6 +63,12 @@ server:
                 return question.recv(512)[:2] == b"\x12\x34"
             except OSError:
                 return False
+
+    def forget(self, zone):
+        """Drops what it has cached of a zone, bogus answers included."""
+        for command in (("flush_zone", zone), ("flush_bogus",)):
+            subprocess.run([packages.program("unbound-control"), "-c", self._config, *command], check=True,
+                           stdout=subprocess.DEVNULL, preexec_fn=isolation.child, timeout=10)
 
     def log(self):
         with open(self._log_path, encoding="utf-8", errors="replace") as file:
