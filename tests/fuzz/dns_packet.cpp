@@ -5,6 +5,7 @@
 #include "resolver/wire/codec.h"
 #include "resolver/wire/walker.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -30,16 +31,28 @@ class Counter : public Dice {
 
 void check(const Answer& answer) {
   require(answer.hosts.size() <= max_hosts && answer.addresses.size() <= max_addresses);
+  require(answer.tlsa.size() <= max_tlsa && answer.texts.size() <= max_texts);
   require(answer.aliases <= max_aliases && answer.expires > Monotonic{});
   require(answer.expires <= Monotonic{} + longest_positive);
 }
 
 void decode_alone(std::string_view bytes) {
-  for (const Type type : {Type::mx, Type::a, Type::aaaa}) {
+  for (const Type type : {Type::mx, Type::a, Type::aaaa, Type::tlsa, Type::txt}) {
     auto message = decode(bytes);
     if (!message) return;
     if (const auto answer = interpret({"d1.example", type}, *std::move(message), Monotonic{})) check(*answer);
   }
+}
+
+void check(const Route& route, Monotonic now) {
+  require(!route.hosts.empty() && route.expires > now);
+  bool any = false;
+  for (const MailHost& host : route.hosts) {
+    if (!host.dane) continue;
+    any = true;
+    require(route.secure && !host.dane->names.empty() && std::ranges::all_of(host.dane->records, is_usable));
+  }
+  require(any == (route.dane_key != SiteKey{}));
 }
 
 // The octets behind the question that was asked, so that they reach beyond the check of id, question and case.
@@ -66,6 +79,7 @@ void tell_resolver(std::string_view bytes) {
   Resolver resolver(config, dice);
   Monotonic now{};
   resolver.want({"d1.example", 25}, now);
+  resolver.want_txt("_mta-sts.d1.example", now);
   for (int rounds = 0; rounds < 1000; ++rounds) {
     while (auto action = resolver.next_action()) {
       if (action->kind == Action::Kind::send_datagram) {
@@ -84,7 +98,9 @@ void tell_resolver(std::string_view bytes) {
   }
   const auto found = resolver.next_route();
   require(found && resolver.in_flight() == 0);
-  if (found->second) require(!found->second->hosts.empty() && found->second->expires > now);
+  if (found->second) check(*found->second, now);
+  const auto txt = resolver.next_txt();
+  require(txt && (!txt->second || txt->second->expires > now));
 }
 
 } // namespace
