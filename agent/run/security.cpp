@@ -1,5 +1,7 @@
 #include "agent/run/security.h"
 
+#include <algorithm>
+
 namespace bulkmail::agent {
 
 using transport::TlsLevel;
@@ -11,6 +13,19 @@ namespace {
 // Of an address literal, or of an address in a route: "[192.0.2.1]", "[IPv6:2001:db8::1]".
 bool is_address(const resolver::MailHost& host) { return host.name.starts_with('['); }
 
+// What DNSSEC proves of a host stands above all else that may be known of it (RFC 7672 §2.2, RFC 8461 §2).
+void raise(TlsPolicy& policy, const resolver::Dane& dane) {
+  if (!dane.authenticates()) {
+    policy.level = std::max(policy.level, TlsLevel::encrypt);
+    return;
+  }
+  policy.level = TlsLevel::dane;
+  policy.server_name = dane.base();
+  policy.names = dane.names;
+  for (const resolver::TlsaRecord& record : dane.records)
+    policy.tlsa.push_back({record.usage, record.selector, record.matching, record.data});
+}
+
 } // namespace
 
 TlsPolicy tls_policy(TlsLevel level, const resolver::MailHost& host) {
@@ -21,6 +36,7 @@ TlsPolicy tls_policy(TlsLevel level, const resolver::MailHost& host) {
     policy.server_name = host.name;
     policy.names.push_back(host.name);
   }
+  if (host.dane && level != TlsLevel::off) raise(policy, *host.dane);
   return policy;
 }
 
