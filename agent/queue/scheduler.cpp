@@ -251,7 +251,7 @@ void Scheduler::session_gone(SessionId id, Gone how, std::shared_ptr<const spool
                              Monotonic now) {
   impl_->tell(now);
   Session* session = impl_->sites.find(id);
-  if (session != nullptr) impl_->sites.gone(*session, how == Gone::refused, std::move(outcome), now);
+  if (session != nullptr) impl_->sites.gone(*session, how, std::move(outcome), now);
 }
 
 void Scheduler::mixing_refused(SessionId id, Monotonic now) {

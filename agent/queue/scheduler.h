@@ -17,6 +17,7 @@
 #pragma once
 
 #include "agent/queue/forecast.h"
+#include "agent/queue/gone.h"
 #include "agent/queue/retry.h"
 #include "agent/queue/sender_rules.h"
 #include "agent/queue/site_rules.h"
@@ -165,11 +166,8 @@ class Scheduler {
   void session_free(SessionId session, Monotonic now);
   // Whether another session of the same Site is established: then a refusal is about their number.
   [[nodiscard]] bool has_company(SessionId session) const;
-  enum class Gone : std::uint8_t {
-    closed,  // after QUIT, or a used session that the peer closed
-    refused, // 421, or could not be opened, while it was the Site's turn: the Window shrinks
-  };
-  // With `refused` and no other session of the Site established: the Site is down. What waits for it comes back as
+  using Gone = bulkmail::agent::Gone;
+  // With `refused` and no other session of the Site established (with `insecure`: and no other Lane): the Site is down. What waits for it comes back as
   // site_down with `outcome`, once each time that it is tried in vain; the times are the schedule's.
   void session_gone(SessionId session, Gone how, std::shared_ptr<const spool::Outcome> outcome,
                     Monotonic now);

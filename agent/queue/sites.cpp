@@ -320,12 +320,13 @@ void Sites::close(Session& session, Site* for_other) {
 
 void Sites::give_up(Session& session) { places_.giving_up(session); }
 
-void Sites::gone(Session& session, bool refused, std::shared_ptr<const spool::Outcome> outcome,
-                 Monotonic now) {
+void Sites::gone(Session& session, Gone how, std::shared_ptr<const spool::Outcome> outcome, Monotonic now) {
   Lane& lane = *session.lane;
   Site& site = *lane.site;
   const bool was_closing = session.state == Session::State::closing;
-  if (!refused && session.state == Session::State::opening) no_opening_until_ = now + opening_rest;
+  const bool alone = site.lanes.size() == 1 && site.established() == 0;
+  const bool refused = how == Gone::refused || (how == Gone::insecure && alone);
+  if (how == Gone::closed && session.state == Session::State::opening) no_opening_until_ = now + opening_rest;
   leave_idle(session);
   switch (session.state) {
   case Session::State::opening: --site.opening; break;

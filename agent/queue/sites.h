@@ -2,6 +2,7 @@
 // outage to pass.
 #pragma once
 
+#include "agent/queue/gone.h"
 #include "agent/queue/host_health.h"
 #include "agent/queue/places.h"
 #include "agent/queue/retry.h"
@@ -60,7 +61,7 @@ class Sites {
   void free(Session& session, Monotonic now);
   void close(Session& session, Site* for_other); // asked to quit
   void give_up(Session& session);                // asked to end its opening
-  void gone(Session& session, bool refused, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
+  void gone(Session& session, Gone how, std::shared_ptr<const spool::Outcome> outcome, Monotonic now);
   // Nobody answers there: it is tried again at `hold_until`. No change if it is down already.
   void go_down(Site& site, Monotonic now);
 

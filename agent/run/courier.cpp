@@ -73,7 +73,8 @@ void Courier::try_next_host() {
     auto outcome = std::make_shared<spool::Outcome>(
         transport::verdict(summary.trouble, summary.peer, summary.every_host_refused, now.wall));
     tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome);
-    leave(Scheduler::Gone::refused, std::move(outcome));
+    const bool insecure = outcome->source == spool::Source::tls;
+    leave(insecure ? Gone::insecure : Gone::refused, std::move(outcome));
     return;
   }
   peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port, false};

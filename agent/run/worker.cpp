@@ -337,8 +337,9 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
 }
 
 void Worker::unreachable(const Work& work, const spool::Outcome& outcome) {
-  // Others are being served there: it was one session too many, and its work goes over theirs.
-  const bool delayed = outcome.action == Action::delayed;
+  // Others are being served there: it was one session too many, and its work goes over theirs. Not if it lacked security:
+  // they may need none.
+  const bool delayed = outcome.action == Action::delayed && outcome.source != Source::tls;
   if (delayed && scheduler_.has_company(work.session)) return put_back(work);
   const Now now = seams_.clock.now();
   settle_all(work, outcome, now,

@@ -192,3 +192,30 @@ TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
   for (const auto& next : f.all_work()) reached = reached || (next.route && next.route->domain == "d.b.olc");
   CHECK(reached);
 }
+
+TEST_CASE("What one lane's hosts could not prove holds up no other lane of the Site") {
+  Fixture f(grouped());
+  f.add({"ann@d1.h1.olc"});
+  f.add({"bob@d2.h2.olc"});
+  f.route_all();
+  auto works = f.all_work();
+  REQUIRE(works.size() == 2);
+  f.settle(works[0], delayed(f.now + 5min));
+  f.scheduler.session_gone(works[0].session, Gone::insecure, Fixture::no_answer(), f.now);
+  f.complete(works[1]);
+  f.add({"cy@d2.h2.olc"});
+  CHECK(f.the_work().kind == Kind::reuse);
+  f.add({"dan@d1.h1.olc"}); // … nor a second try of its own
+  CHECK(f.the_work().kind == Kind::open);
+}
+
+TEST_CASE("A Site of one lane whose hosts could not prove what is asked waits as one") {
+  Fixture f;
+  f.add({"ann@d1.mx"});
+  f.add({"bob@d1.mx"});
+  f.route_all();
+  const Work work = f.the_work();
+  f.settle(work, delayed(f.scheduler.site_due(work.session, f.now)));
+  f.scheduler.session_gone(work.session, Gone::insecure, Fixture::no_answer(), f.now);
+  CHECK(f.the_work().kind == Kind::site_down);
+}
