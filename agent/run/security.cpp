@@ -22,8 +22,7 @@ void raise(TlsPolicy& policy, const resolver::Dane& dane) {
   policy.level = TlsLevel::dane;
   policy.server_name = dane.base();
   policy.names = dane.names;
-  for (const resolver::TlsaRecord& record : dane.records)
-    policy.tlsa.push_back({record.usage, record.selector, record.matching, record.data});
+  policy.tlsa = dane.records;
 }
 
 } // namespace

@@ -70,8 +70,8 @@ void TlsChannel::ask_for_tlsa() {
   SSL_dane_enable(ssl, policy_.names.front().c_str());
   for (std::size_t i = 1; i < policy_.names.size(); ++i) SSL_add1_host(ssl, policy_.names[i].c_str());
   bool usable = false;
-  for (const TlsaRecord& record : policy_.tlsa) {
-    usable |= SSL_dane_tlsa_add(ssl, record.usage, record.selector, record.matching_type, octets(record.data),
+  for (const resolver::TlsaRecord& record : policy_.tlsa) {
+    usable |= SSL_dane_tlsa_add(ssl, record.usage, record.selector, record.matching, octets(record.data),
                                 record.data.size()) == 1;
   }
   if (!usable) policy_.level = TlsLevel::encrypt;

@@ -11,6 +11,8 @@
 // A policy is of one host and one port. It is a plain value: nothing of it changes while a session lives.
 #pragma once
 
+#include "resolver/wire/tlsa.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,23 +25,13 @@ enum class TlsLevel : std::uint8_t { off, opportunistic, encrypt, require, mta_s
 // As status files say it: "none", "opportunistic", "encrypt", "require", "mta-sts", "dane".
 [[nodiscard]] std::string_view to_string(TlsLevel level);
 
-// One TLSA record (RFC 6698 §2.1) that a client may use: usage 2 or 3, a selector and a matching type that are known.
-struct TlsaRecord {
-  std::uint8_t usage = 0;         // 2: the authority's certificate (DANE-TA), 3: the host's own (DANE-EE)
-  std::uint8_t selector = 0;      // 0: the whole certificate, 1: its public key
-  std::uint8_t matching_type = 0; // 0: as it is, 1: SHA-256, 2: SHA-512
-  std::string data;
-
-  bool operator==(const TlsaRecord&) const = default;
-};
-
 struct TlsPolicy {
   TlsLevel level = TlsLevel::opportunistic;
   std::string server_name; // told to the host (SNI, RFC 6066 §3); empty: an address has none
   std::vector<std::string>
       names; // of which the certificate has to bear one: the mail host's, for DANE the TLSA base
              // domain first. Not asked of a certificate that a usage 3 record matches
-  std::vector<TlsaRecord> tlsa; // dane: never empty
+  std::vector<resolver::TlsaRecord> tlsa; // dane: never empty
 
   // No mail goes in clear.
   [[nodiscard]] bool required() const { return level > TlsLevel::opportunistic; }

@@ -28,9 +28,9 @@ TicketKey ticket_key(std::string_view host, std::uint16_t port, const TlsPolicy&
   add_part(sum, to_string(policy.level));
   add_part(sum, policy.server_name);
   for (const std::string& name : policy.names) add_part(sum, name);
-  for (const TlsaRecord& record : policy.tlsa) {
+  for (const resolver::TlsaRecord& record : policy.tlsa) {
     const char head[] = {static_cast<char>(record.usage), static_cast<char>(record.selector),
-                         static_cast<char>(record.matching_type)};
+                         static_cast<char>(record.matching)};
     add_part(sum, {head, sizeof head});
     add_part(sum, record.data);
   }
