@@ -9,11 +9,15 @@
 #include "spool/error.h"
 #include "spool/time.h"
 
+#include <chrono>
+#include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bulkmail::agent {
 
@@ -86,6 +90,27 @@ class Network {
                                                        Datagram::Handler& handler) = 0;
 };
 
+// One request over HTTPS to a host whose certificate has to hold.
+struct HttpsRequest {
+  std::string host; // canonical
+  std::uint16_t port = 443;
+  std::string path;                          // begins with "/"
+  std::vector<resolver::IpAddress> addresses; // of the host, tried in turn
+  std::string content_type, body;            // to be sent; no type: nothing is sent, only asked for
+  std::string ca_file;                       // trust store; "": the system's
+  std::chrono::milliseconds timeout{60'000}; // for all of it
+  std::size_t longest_answer = 65'536;       // octets
+};
+
+// The answer's body, of a 2xx alone; or what went wrong, fit for a log line.
+using HttpsAnswer = std::expected<std::string, std::string>;
+
+class Https {
+ public:
+  virtual ~Https() = default;
+  virtual void send(HttpsRequest request, std::function<void(HttpsAnswer)> done) = 0;
+};
+
 enum class Level : std::uint8_t { debug, info, warning, error };
 
 // Takes whole lines (agent/run/log_line.h makes them).
@@ -101,6 +126,7 @@ struct Seams {
   Clock& clock;
   Pool& pool;
   Network& network;
+  Https& https;
   Log& log;
 };
 

@@ -4,6 +4,7 @@
 #include "agent/io/control_client.h"
 #include "agent/io/log_sink.h"
 #include "agent/io/loop.h"
+#include "agent/io/https_client.h"
 #include "agent/io/machine.h"
 #include "agent/io/privileges.h"
 #include "agent/io/progress_bar.h"
@@ -66,7 +67,8 @@ class Service {
         origin_(std::move(origin)),
         version_(std::move(version)),
         log_(config.log),
-        network_(loop_) {}
+        network_(loop_),
+        https_(loop_) {}
 
   // Binds the sockets while the process may still do so.
   spool::Result<void> bind_sockets() {
@@ -119,7 +121,7 @@ class Service {
         return crew;
       };
     }
-    engine_ = std::make_unique<Engine>(Seams{loop_, loop_, network_, log_}, *disk_, dice_,
+    engine_ = std::make_unique<Engine>(Seams{loop_, loop_, network_, https_, log_}, *disk_, dice_,
                                        std::move(settings), threads);
     engine_->set_memory_report([this] { return measure_memory(); });
     engine_->set_loop_report([this]() -> nlohmann::json {
@@ -227,6 +229,7 @@ class Service {
   KernelDice dice_;
   Loop loop_;
   UvNetwork network_;
+  HttpsClient https_;
   std::unique_ptr<spool::Disk> disk_;
   std::unique_ptr<Engine> engine_;
   ThreadedCrew* crew_ = nullptr; // the engine's; null: one worker in the engine's thread

@@ -1,5 +1,6 @@
 #include "agent/io/threaded_crew.h"
 
+#include "agent/io/https_client.h"
 #include "agent/io/machine.h"
 #include "agent/io/uv_network.h"
 
@@ -56,7 +57,8 @@ class ThreadedCrew::Thread {
          Worker::Office& office)
       : office_(home, office),
         network_(loop_),
-        worker_(Seams{loop_, loop_, network_, log}, disk, dice_, number, settings, office_),
+        https_(loop_),
+        worker_(Seams{loop_, loop_, network_, https_, log}, disk, dice_, number, settings, office_),
         thread_([this] { run(); }) {}
 
   ~Thread() {
@@ -89,6 +91,7 @@ class ThreadedCrew::Thread {
   FarOffice office_;
   Loop loop_;
   UvNetwork network_;
+  HttpsClient https_;
   KernelDice dice_;
   Worker worker_;
   bool over_ = false; // the thread's own

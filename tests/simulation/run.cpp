@@ -5,6 +5,7 @@
 #include "tests/simulation/hand.h"
 #include "tests/simulation/memory_disk.h"
 #include "tests/simulation/timeline.h"
+#include "tests/simulation/virtual_https.h"
 #include "tests/simulation/virtual_network.h"
 
 #include <fmt/format.h>
@@ -275,7 +276,7 @@ class World {
     settings.worker.config = config_;
     settings.worker.workers = config_.agent.workers;
     settings.worker.servers = {resolver::fake::endpoint("192.0.2.53")};
-    engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, log_}, *disk_, dice_,
+    engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, https_, log_}, *disk_, dice_,
                                               settings);
     const auto recovered = engine_->recover();
     if (recovered) return;
@@ -461,6 +462,7 @@ class World {
   SeededDice dice_;
   Report report_;
   VirtualNetwork network_;
+  VirtualHttps https_{timeline_};
   VirtualClock clock_;
   VirtualLog log_;
   std::unique_ptr<MemoryDisk> disk_;
