@@ -40,6 +40,7 @@ lmtp_group = "postfix"
 servers = ["127.0.0.1:5353", "[::1]:53", "192.0.2.1"]
 timeout = "1s"
 attempts = 2
+trust_ad = "yes"
 [smtp]
 port = 2525
 connections = 10
@@ -51,6 +52,7 @@ mixed_domains = true
 source = ["192.0.2.1", "2001:db8::1"]
 warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
+dane = false
 eight_bit = "fail"
 tls = "require"
 ca_file = "/etc/bulkmail/ca.pem"
@@ -128,6 +130,7 @@ TEST_CASE("every key is read into its own place") {
   CHECK(config->resolver.servers[1].to_string() == "[::1]:53");
   CHECK(config->resolver.servers[2].port == 53);
   CHECK(config->smtp.eight_bit == Config::Smtp::EightBit::fail);
+  CHECK(config->resolver.trust_ad == Config::Resolver::TrustAd::yes);
   CHECK(config->smtp.tls == bulkmail::transport::TlsLevel::require);
   CHECK(config->smtp.timeouts.quit == 10ms);
   CHECK(config->retry.schedule == std::vector<milliseconds>{100ms, 80min});

@@ -104,8 +104,8 @@ def start_postfix(home):
 def start_unbound(home):
     instances = []
 
-    def start(world, signed=()):
-        instances.append(Unbound(f"{home}/unbound-{len(instances)}", world.ready["resolver_servers"][0], signed=signed))
+    def start(world, **how):
+        instances.append(Unbound(f"{home}/unbound-{len(instances)}", world.ready["resolver_servers"][0], **how))
         return instances[-1]
     yield start
     for unbound in instances:
