@@ -8,6 +8,7 @@
 #include "agent/cli/submit.h"
 #include "agent/config/units.h"
 #include "agent/io/service.h"
+#include "agent/run/signing.h"
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -132,8 +133,9 @@ int complain(int code, const std::vector<std::string>& lines) {
 }
 
 int check(const SettingsSource& source) {
-  const auto settings = load_settings(source, full_hostname());
+  const auto settings = load_settings(source, full_hostname(), true);
   if (!settings) return complain(EX_CONFIG, settings.error());
+  for (const auto& remark : weak_keys(settings->config.dkim)) fmt::print(stderr, "warning: {}\n", remark);
   fmt::print("{}: good\n",
              settings->origin.file.empty() ? "no configuration file, the defaults" : settings->origin.file);
   return EX_OK;
@@ -144,7 +146,7 @@ int perform(CommandLine& line) {
   // Asking for the host's full name may take the DNS a while: only who sends mail needs it.
   const bool sends = line.run_command->parsed() || line.drain_command->parsed();
   const bool submits = line.submit_command->parsed();
-  auto settings = load_settings(line.source, sends ? full_hostname() : "localhost");
+  auto settings = load_settings(line.source, sends ? full_hostname() : "localhost", sends);
   if (!settings)
     return submits ? submit_failed("4.3.5", settings.error().front()) : complain(EX_CONFIG, settings.error());
   const Config& config = settings->config;

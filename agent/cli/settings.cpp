@@ -20,12 +20,13 @@ std::string file_to_read(const SettingsSource& source) {
 
 } // namespace
 
-std::expected<Settings, std::vector<std::string>> load_settings(const SettingsSource& source,
-                                                                const std::string& hostname) {
+std::expected<Settings, std::vector<std::string>>
+load_settings(const SettingsSource& source, const std::string& hostname, bool with_secrets) {
   Settings settings;
   ConfigOrigin& origin = settings.origin;
   origin.file = file_to_read(source);
   origin.hostname = hostname;
+  origin.with_secrets = with_secrets;
   std::vector<std::string> wrong;
   for (const auto& set : source.set) {
     if (auto parsed = Override::parse(set))

@@ -23,8 +23,8 @@ struct Settings {
 };
 
 // --config, else $BULKMAIL_CONFIG, else /etc/bulkmail/bulkmail.toml if it is there, else the defaults. The error: a line
-// for each thing that is wrong.
-[[nodiscard]] std::expected<Settings, std::vector<std::string>> load_settings(const SettingsSource& source,
-                                                                              const std::string& hostname);
+// for each thing that is wrong. `with_secrets`: see ConfigOrigin.
+[[nodiscard]] std::expected<Settings, std::vector<std::string>>
+load_settings(const SettingsSource& source, const std::string& hostname, bool with_secrets);
 
 } // namespace bulkmail::agent

@@ -93,6 +93,8 @@ class Reader {
         tables(config_.sites, site_keys(), node, list, at);
       else if (list == "source")
         tables(config_.sources, source_keys(), node, list, at);
+      else if (list == "dkim")
+        tables(config_.dkim, dkim_keys(), node, list, at);
       else
         tables(config_.senders, sender_keys(), node, list, at);
     } else if (is_planned(name)) {

@@ -6,6 +6,7 @@
 // in.
 #pragma once
 
+#include "agent/config/dkim_rule.h"
 #include "agent/config/source_entry.h"
 #include "agent/queue/rate.h"
 #include "agent/queue/sender_rules.h"
@@ -112,6 +113,7 @@ struct Config {
   std::vector<SourceEntry> sources; // [[source]], as it stands
   std::vector<SiteRule> sites;      // [[site]], as it stands
   std::vector<SenderRule> senders;  // [[sender]]
+  std::vector<DkimRule> dkim;       // [[dkim]]
 
   // Of one of the addresses to send from: its [[source]] entry's, or what holds for all.
   [[nodiscard]] std::vector<bulkmail::resolver::IpAddress> warming() const; // those that have one

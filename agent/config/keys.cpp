@@ -1,6 +1,8 @@
 #include "agent/config/keys.h"
 
 #include "agent/config/units.h"
+#include "resolver/route.h"
+#include "spool/ascii.h"
 
 #include <fmt/format.h>
 
@@ -325,6 +327,21 @@ std::string judge_hostname(std::string_view name) {
 
 std::string judge_not_empty(std::string_view text) { return text.empty() ? "must not be empty" : ""; }
 
+// RFC 6376 §3.5: a domain in A-labels as it stands in the DNS; U-labels are taken and written so.
+std::string judge_dns_name(std::string_view name) {
+  const auto canonical = resolver::canonical_domain(name);
+  if (!canonical || name.starts_with('[')) return fmt::format("{} is no domain name", quoted(name));
+  return {};
+}
+
+// RFC 5322 §2.2; a semicolon would end h=.
+std::string judge_field_name(std::string_view name) {
+  const auto allowed = [](char c) { return c > ' ' && c < 0x7f && c != ':' && c != ';'; };
+  if (name.empty() || !std::ranges::all_of(name, allowed))
+    return fmt::format("{} is no name of a header field", quoted(name));
+  return {};
+}
+
 std::string judge_socket(std::string_view text) {
   if (text.empty() || (text.starts_with("unix:") && text.size() > 5)) return {};
   return fmt::format("must be \"unix:\" and a path, or \"\", not {}", quoted(text));
@@ -538,9 +555,35 @@ std::vector<KeyOf<SenderRule>> make_sender_keys() {
   };
 }
 
+std::vector<KeyOf<DkimRule>> make_dkim_keys() {
+  using Forms = DkimRule::Forms;
+  const auto row = [](std::string_view name, auto place, auto kind, std::string_view about) {
+    return key_of<DkimRule>(name, place, kind, about);
+  };
+  return {
+      row("dkim.match", PLACE(match),
+          ListOf<Text>{{"domain, or \"*.\" and what it is below", judge_domain_pattern}, 0, most_patterns},
+          "Domains of From that it signs for; empty: `domain` and all below it"),
+      row("dkim.domain", PLACE(domain), Text{"domain", judge_dns_name}, "Who signs, `d=`"),
+      row("dkim.selector", PLACE(selector), Text{"name", judge_dns_name},
+          "Which of the domain's keys, `s=`: its record is at `<selector>._domainkey.<domain>`"),
+      row("dkim.key_file", PLACE(key_file), Text{"path", judge_not_empty},
+          "The private key in PEM, RSA or Ed25519; others must not be able to read it"),
+      row("dkim.canonicalization", PLACE(canonicalization),
+          one_of<Forms>({{"relaxed/relaxed", Forms::relaxed_relaxed},
+                         {"relaxed/simple", Forms::relaxed_simple},
+                         {"simple/relaxed", Forms::simple_relaxed},
+                         {"simple/simple", Forms::simple_simple}}),
+          "What relays may change of header and body: white space, or nothing"),
+      row("dkim.headers", PLACE(headers), ListOf<Text>{{"field name", judge_field_name}, 0, 100},
+          "The fields to sign, none of which may be added later; empty: those of docs/dkim.md"),
+      row("dkim.expire", PLACE(expire), Maybe<Time>{{1h, 24h * 365}}, "How long a signature holds, `x=`"),
+  };
+}
+
 #undef PLACE
 
-constexpr std::array<std::string_view, 3> lists_of_tables{"source", "site", "sender"};
+constexpr std::array<std::string_view, 4> lists_of_tables{"source", "site", "sender", "dkim"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
 // that a configuration may already say so: `smtp.mta_sts = false`.
@@ -617,6 +660,11 @@ std::span<const KeyOf<SenderRule>> sender_keys() {
   return keys;
 }
 
+std::span<const KeyOf<DkimRule>> dkim_keys() {
+  static const std::vector<KeyOf<DkimRule>> keys = make_dkim_keys();
+  return keys;
+}
+
 std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before) {
   if (entry.match.empty()) return "an entry of [[site]] needs a match";
   if (!entry.sender.empty() &&
@@ -636,6 +684,25 @@ std::string judge_entry(const SourceEntry& entry, std::span<const SourceEntry> b
   if (!entry.address) return "an entry of [[source]] needs an address";
   if (std::ranges::find(before, entry.address, &SourceEntry::address) != before.end())
     return fmt::format("an entry of [[source]] before is for {}", entry.address->to_string());
+  return {};
+}
+
+std::string judge_entry(const DkimRule& entry, std::span<const DkimRule> before) {
+  if (entry.domain.empty() || entry.selector.empty() || entry.key_file.empty())
+    return "an entry of [[dkim]] needs a domain, a selector and a key_file";
+  const auto names = [&](std::string_view name) {
+    return std::ranges::any_of(entry.headers,
+                               [&](std::string_view each) { return spool::equal_without_case(each, name); });
+  };
+  if (!entry.headers.empty() && !names("From")) return "dkim.headers must name From (RFC 6376 section 5.4)";
+  if (names("DKIM-Signature")) return "dkim.headers must not name DKIM-Signature: others add theirs";
+  const auto same = [&](const DkimRule& other) {
+    return spool::equal_without_case(other.domain, entry.domain) &&
+           spool::equal_without_case(other.selector, entry.selector);
+  };
+  if (std::ranges::any_of(before, same))
+    return fmt::format("an entry of [[dkim]] before has the selector {} of {}", quoted(entry.selector),
+                       quoted(entry.domain));
   return {};
 }
 
@@ -675,6 +742,7 @@ std::string_view nearest_key(std::string_view name) {
   look_at(source_keys());
   look_at(site_keys());
   look_at(sender_keys());
+  look_at(dkim_keys());
   return nearest;
 }
 

@@ -1,5 +1,5 @@
 // The tables of keys: everything the program knows of a key stands in one row. The file as a whole has one, the entries
-// of each list of tables, [[source]], [[site]] and [[sender]], have one of their own.
+// of each list of tables, [[source]], [[site]], [[sender]] and [[dkim]], have one of their own.
 #pragma once
 
 #include "agent/config/config.h"
@@ -30,10 +30,12 @@ using Key = KeyOf<Config>;
 [[nodiscard]] std::span<const KeyOf<SourceEntry>> source_keys();
 [[nodiscard]] std::span<const KeyOf<SiteRule>> site_keys();
 [[nodiscard]] std::span<const KeyOf<SenderRule>> sender_keys();
+[[nodiscard]] std::span<const KeyOf<DkimRule>> dkim_keys();
 // What is wrong with an entry behind those before it, "" if nothing.
 [[nodiscard]] std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before);
 [[nodiscard]] std::string judge_entry(const SenderRule& entry, std::span<const SenderRule> before);
 [[nodiscard]] std::string judge_entry(const SourceEntry& entry, std::span<const SourceEntry> before);
+[[nodiscard]] std::string judge_entry(const DkimRule& entry, std::span<const DkimRule> before);
 // The list of tables that the name is, or is a key of: "site" for "site.rate"; "" if none.
 [[nodiscard]] std::string_view list_of_tables(std::string_view name);
 [[nodiscard]] bool is_section(std::string_view name); // "smtp", "smtp.timeouts"

@@ -1,51 +1,31 @@
 #include "agent/io/config_origin.h"
 
-#include "agent/io/descriptor.h"
-
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <system_error>
+#include "agent/io/dkim_keys.h"
+#include "agent/io/text_file.h"
 
 namespace bulkmail::agent {
 namespace {
 
-constexpr std::size_t max_file = 1 << 20; // a longer one is some other file
-
-std::expected<std::string, std::string> read_file(const std::string& path) {
-  const auto failed = [&](int code) {
-    return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(code)));
-  };
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.is_open()) return failed(errno);
-  std::string text;
-  char block[65'536];
-  for (;;) {
-    const auto got = ::read(fd.get(), block, sizeof block);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(errno);
-    if (got == 0) return text;
-    text.append(block, static_cast<std::size_t>(got));
-    if (text.size() > max_file) return failed(EFBIG);
-  }
-}
+constexpr std::size_t longest_file = 1 << 20;
 
 } // namespace
 
 std::expected<Config, std::vector<std::string>> read_config(const ConfigOrigin& origin) {
-  std::string text;
+  TextFile file;
   if (!origin.file.empty()) {
-    auto read = read_file(origin.file);
+    auto read = read_text_file(origin.file, longest_file);
     if (!read) return std::unexpected(std::vector{read.error()});
-    text = std::move(*read);
+    file = std::move(*read);
   }
-  auto config = load_config(text, origin.file, origin.overrides, origin.hostname);
-  if (config) return std::move(*config);
-  std::vector<std::string> lines;
-  for (const ConfigError& error : config.error()) lines.push_back(error.to_string());
-  return std::unexpected(std::move(lines));
+  auto config = load_config(file.text, origin.file, origin.overrides, origin.hostname);
+  if (!config) {
+    std::vector<std::string> lines;
+    for (const ConfigError& error : config.error()) lines.push_back(error.to_string());
+    return std::unexpected(std::move(lines));
+  }
+  if (origin.with_secrets)
+    if (auto wrong = read_dkim_keys(*config); !wrong.empty()) return std::unexpected(std::move(wrong));
+  return std::move(*config);
 }
 
 } // namespace bulkmail::agent

@@ -15,6 +15,7 @@
 #include "agent/io/uv_network.h"
 #include "agent/run/engine.h"
 #include "agent/run/log_line.h"
+#include "agent/run/signing.h"
 #include "spool/posix_disk.h"
 
 #include <fmt/format.h>
@@ -131,6 +132,7 @@ class Service {
               {"p99", latency.percentile_ms(0.99)},
               {"max", latency.max_ms()}};
     });
+    warn_of_keys(config_);
     return engine_->recover();
   }
 
@@ -200,6 +202,10 @@ class Service {
     return used;
   }
 
+  void warn_of_keys(const Config& config) {
+    for (const auto& remark : weak_keys(config.dkim)) say(log_, Level::warning, "weak DKIM key", remark);
+  }
+
   // A broken file changes nothing: the agent goes on with what it has.
   void reload() {
     auto config = read_config(origin_);
@@ -218,6 +224,7 @@ class Service {
     }
     config_.agent = config->agent;
     engine_->reload(*config, std::move(*tls));
+    warn_of_keys(*config);
     say(log_, Level::info, "reloaded", origin_.file.empty() ? "defaults" : origin_.file);
   }
 

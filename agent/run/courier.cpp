@@ -195,13 +195,12 @@ void Courier::take(Work work) {
 }
 
 void Courier::begin_transaction() {
-  const bool merge = work_->facts->envelope.merge;
-  if (merge && !content_) return; // begun when it is there: its size belongs to MAIL
+  if (content_first_ && !content_) return; // begun when it is there
   const auto now = tools_.clock.now().mono;
   transaction_began_ = now;
   peer_.dsn = client_->offer().dsn;
   auto built = build_transaction(*work_->facts, work_->recipients, client_->offer());
-  if (merge) {
+  if (content_first_) {
     built.transaction.size = content_->size;
     built.transaction.eight_bit = content_->eight_bit;
   }
@@ -219,7 +218,8 @@ void Courier::fetch_content() {
   reader_.reset();
   content_wanted_ = end_after_drain_ = reading_block_ = last_block_sent_ = false;
   const auto& facts = work_->facts;
-  if (!ContentStore::is_small(*facts)) return; // opened when it is needed
+  content_first_ = tools_.contents.decides_size(*facts);
+  if (!content_first_ && !ContentStore::is_small(*facts)) return; // opened when it is needed
   const auto recipient = work_->recipients.front();
   content_ = tools_.contents.find(*facts, recipient);
   if (content_) return;
@@ -233,8 +233,7 @@ void Courier::fetch_content() {
           courier->content_failed(*problem);
         } else {
           courier->content_ = std::move(content);
-          const bool waits =
-              courier->work_->facts->envelope.merge && courier->client_ && courier->client_->idle();
+          const bool waits = courier->content_first_ && courier->client_ && courier->client_->idle();
           if (waits) courier->begin_transaction();
           courier->send_content();
           courier->advance();
@@ -245,7 +244,8 @@ void Courier::fetch_content() {
 void Courier::send_content() {
   if (!content_wanted_ || !work_) return;
   if (!ContentStore::is_small(*work_->facts)) {
-    if (!reader_) reader_ = tools_.contents.open(work_->facts);
+    if (!reader_)
+      reader_ = tools_.contents.open(work_->facts, content_ ? std::move(content_->signatures) : "");
     if (reading_block_ || last_block_sent_) return;
     reading_block_ = true;
     reader_->next([self = weak_from_this()](ContentReader::Block block) {

@@ -128,7 +128,9 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
   Monotonic began_{}, transaction_began_{};
   milliseconds opening_{};
   bool established_ = false;
-  bool useful_ = false;         // something other than 421 and a loss was answered to a transaction
+  bool useful_ = false; // something other than 421 and a loss was answered to a transaction
+  bool content_first_ =
+      false; // the transaction can't begin before the content is there: its size belongs to MAIL
   bool content_wanted_ = false; // the peer waits for content that is not loaded yet
   bool end_after_drain_ = false;
   bool reading_block_ = false, last_block_sent_ = false;

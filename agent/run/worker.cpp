@@ -69,6 +69,11 @@ Settler make_settler(const Config& config, Dice& dice) {
                  config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
 }
 
+// Null: nobody signs.
+std::shared_ptr<const Signers> make_signers(const Config& config) {
+  return config.dkim.empty() ? nullptr : std::make_shared<const Signers>(config.dkim);
+}
+
 } // namespace
 
 std::size_t worker_for(const resolver::SiteKey& site, std::size_t workers) { return site.high % workers; }
@@ -89,7 +94,7 @@ Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, W
       scheduler_(scheduler_config(settings_, number_), dice),
       settler_(make_settler(settings_.config, dice)),
       dns_(resolver_config(settings_, number_), dice, seams.clock, seams.network, timers_),
-      contents_(disk, seams.clock, seams.pool, timers_),
+      contents_(disk, seams.clock, seams.pool, timers_, make_signers(settings_.config)),
       scheduler_alarm_(timers_, [] {}) {}
 
 Worker::~Worker() = default;
@@ -161,6 +166,7 @@ void Worker::reload(const Config& config, std::shared_ptr<const transport::TlsCo
   tickets_ = {}; // whom they vouch for may not be trusted any more
   scheduler_.set_config(scheduler_config(settings_, number_), seams_.clock.now().mono);
   settler_ = make_settler(config, dice_);
+  contents_.set_signers(make_signers(config));
 }
 
 void Worker::stop() {

@@ -88,6 +88,14 @@ sender = ["news.example", "*.lists.example"]
 [[sender]]
 match = ["ann@example.org", "news.example"]
 weight = 4
+[[dkim]]
+match = ["example.org", "*.example.com"]
+domain = "example.org"
+selector = "s2026"
+key_file = "/etc/bulkmail/s2026.pem"
+canonicalization = "relaxed/simple"
+headers = ["From", "Subject"]
+expire = "7d"
 )";
 
 std::vector<std::string> errors_of(std::string_view text, const std::vector<Override>& overrides = {}) {
@@ -161,6 +169,11 @@ TEST_CASE("lists of tables are read entry by entry, in their order") {
                                                 .source = {},
                                                 .sender = {"news.example", "*.lists.example"}}});
   CHECK(config->senders == std::vector<SenderRule>{{{"ann@example.org", "news.example"}, 4}});
+  REQUIRE(config->dkim.size() == 1);
+  for (const auto& key : dkim_keys()) {
+    INFO(key.name);
+    CHECK(key.show(config->dkim[0]) != key.show({}));
+  }
   for (const auto& key : site_keys()) {
     INFO(key.name);
     CHECK((key.show(config->sites[0]) != key.show({}) || key.show(config->sites[1]) != key.show({})));
@@ -485,7 +498,8 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
   std::size_t rows = 0;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) rows += line.starts_with("| `") ? 1 : 0;
-  CHECK(rows == all_keys().size() + source_keys().size() + site_keys().size() + sender_keys().size());
+  CHECK(rows == all_keys().size() + source_keys().size() + site_keys().size() + sender_keys().size() +
+                    dkim_keys().size());
   const auto look_for = [&](const auto& key, const std::string& value) {
     const auto shown = value.empty() || key.name == "hostname" ? "" : "`" + value + "`";
     const auto row = "| `" + std::string(key.name) + "` | " + key.type + " | " + shown + " | " +
@@ -497,4 +511,22 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
   for (const auto& key : source_keys()) look_for(key, key.show({}));
   for (const auto& key : site_keys()) look_for(key, key.show({}));
   for (const auto& key : sender_keys()) look_for(key, key.show({}));
+  for (const auto& key : dkim_keys()) look_for(key, key.show({}));
+}
+
+TEST_CASE("an entry that signs is whole, names From and has a selector of its own") {
+  const std::string good = "[[dkim]]\ndomain=\"a.example\"\nselector=\"s1\"\nkey_file=\"/k.pem\"\n";
+  CHECK(load_config(good, "b.toml"));
+  CHECK(
+      load_config(good + "[[dkim]]\ndomain=\"a.example\"\nselector=\"s2\"\nkey_file=\"/k.pem\"\n", "b.toml"));
+  const auto only_error = [&](const std::string& text) { return errors_of(text).at(0); };
+  CHECK_THAT(only_error("[[dkim]]\ndomain=\"a.example\"\nkey_file=\"/k.pem\""),
+             Catch::EndsWith("an entry of [[dkim]] needs a domain, a selector and a key_file"));
+  CHECK_THAT(only_error(good + good), Catch::EndsWith("has the selector \"s1\" of \"a.example\""));
+  CHECK_THAT(only_error(good + "headers=[\"Subject\"]"), Catch::Contains("must name From"));
+  CHECK_THAT(only_error(good + "headers=[\"from\", \"dkim-signature\"]"),
+             Catch::Contains("must not name DKIM"));
+  CHECK_THAT(only_error(good + "headers=[\"From:\"]"), Catch::Contains("no name of a header field"));
+  CHECK_THAT(only_error(good + "expire=\"1m\""), Catch::Contains("must be from 1h to 365d"));
+  CHECK_THAT(only_error("[[dkim]]\nselector=\"a b\""), Catch::Contains("is no domain name"));
 }

@@ -274,6 +274,18 @@ TEST_CASE("a signature says who, how, when and over what") {
   }
 }
 
+TEST_CASE("what is signed ends with the field itself, its b= empty, without a line end") {
+  const std::string field = signature(identity(rsa_key), header);
+  std::string text;
+  const auto selected = select_fields(header, usual_signed_fields());
+  for (const std::string_view one : selected.fields) append_canonical_field(text, one, Canonical::relaxed);
+  const std::string own = canonical_field(field, Canonical::relaxed);
+  text += own.substr(0, own.rfind(" b=") + 3);
+  const auto made = key(rsa_key).sign(text);
+  REQUIRE(made);
+  CHECK(tag(field, "b") == base64(*made));
+}
+
 TEST_CASE("a signature may end") {
   auto who = identity();
   who.expire = std::chrono::hours(24);
@@ -364,6 +376,16 @@ TEST_CASE("what can't sign is no key, and nobody is asked for a passphrase") {
             .find("no private key in PEM") != std::string::npos);
   CHECK(why("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
             "-----END PRIVATE KEY-----\n") == "is neither an RSA nor an Ed25519 key");
+  const std::string small = "-----BEGIN RSA PRIVATE KEY-----\n"
+                            "MIIBOwIBAAJBAMSf8tA71U7CKaHeKgEysnO3PFBF38VAj1kNeU32iv+u6SMoRfi8\n"
+                            "MUD15znA0mMrPDuW3BBjNeUGGqa/UdZ6K8MCAwEAAQJAKNU2rbvfPm3gC3eBraID\n"
+                            "oThKVDlOkT4pBstfh6tNjm89AXCSxJR23Qs5lFhkwADN3f/LboqH6AQMJNFNpcft\n"
+                            "oQIhAPRInOwtK/89Run3qk/ub6ilzYeA8wWtPi1qv6CWzfspAiEAzg4qg7gXQmz6\n"
+                            "hG7HwGhdRGGTu752k0JtmXoxrgfaeQsCIQDGHLWXHLNX1rxSN1daZ8cKgR0ETeHJ\n"
+                            "ssyATNiIRoVasQIgARWwAZuBe9cJBpNyt7+U5hxBY9af1yydWRZ8lnbyHnsCIQCJ\n"
+                            "HEE/JXdT4T8uxwA8IHKAba2xygz+ZtsNQ3jjgYM1Rw==\n"
+                            "-----END RSA PRIVATE KEY-----\n";
+  CHECK(why(small) == "is an RSA key of 512 bits: it must have from 1024 to 4096");
   CHECK(key(rsa_key).bits() == 1024);
   CHECK(key(rsa_key).algorithm() == DkimKey::Algorithm::rsa_sha256);
   CHECK(key(ed25519_key).algorithm() == DkimKey::Algorithm::ed25519_sha256);

@@ -17,12 +17,16 @@ constexpr auto ends_word = [] {
   return stops;
 }();
 
-// The octets at the front that stay as they are.
+// The octets at the front that stay as they are, the first of which is no white space.
 std::string_view run_of(std::string_view text, Canonical form) {
   if (form == Canonical::simple) return text.substr(0, text.find('\r'));
-  std::size_t end = 0;
-  while (end < text.size() && !ends_word[static_cast<unsigned char>(text[end])]) ++end;
-  return text.substr(0, end);
+  const auto stops = [&](std::size_t at) { return ends_word[static_cast<unsigned char>(text[at])]; };
+  for (std::size_t end = 0; end < text.size(); ++end) {
+    if (!stops(end)) continue;
+    const bool between_words = text[end] == ' ' && end + 1 < text.size() && !stops(end + 1);
+    if (!between_words) return text.substr(0, end);
+  }
+  return text;
 }
 
 } // namespace

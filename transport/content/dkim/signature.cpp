@@ -15,6 +15,12 @@ constexpr std::size_t line_room = 76;
 
 std::string_view name_of(Canonical form) { return form == Canonical::relaxed ? "relaxed" : "simple"; }
 
+std::string base64_of(std::string_view octets) {
+  std::string encoded;
+  spool::append_base64(encoded, octets);
+  return encoded;
+}
+
 // Writes a field's value, and begins a new line where the next piece would be too far to the right.
 class Folding {
  public:
@@ -37,8 +43,7 @@ class Folding {
 
   // Base64, which may be folded anywhere.
   void base64(std::string_view octets) {
-    std::string encoded;
-    spool::append_base64(encoded, octets);
+    const std::string encoded = base64_of(octets);
     for (std::string_view left = encoded; !left.empty();) {
       if (column_ >= line_room) new_line();
       const auto piece = left.substr(0, line_room - column_);
@@ -95,9 +100,7 @@ std::expected<std::string, std::string> dkim_signature(const DkimIdentity& ident
     else
       field.part(fmt::format("{}{}", selected.names[i], end));
   }
-  field.tag("bh=");
-  field.base64(octets(body_hash));
-  field.part(";");
+  field.tag(fmt::format("bh={};", base64_of(octets(body_hash))));
   field.tag("b=");
 
   // §3.7: the signed fields, then this one with an empty b= and without its CRLF.

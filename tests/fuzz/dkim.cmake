@@ -1,0 +1,1 @@
+bulkmail_fuzz(dkim bulkmail_transport)
