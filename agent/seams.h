@@ -55,7 +55,6 @@ class Channel {
   virtual ~Channel() = default;
   virtual void set_handler(Handler& handler) = 0;
   virtual void write(std::string bytes) = 0;
-  virtual void write(std::shared_ptr<const std::string> bytes, std::string tail = {}) = 0; // kept, not copied
   [[nodiscard]] virtual std::size_t unwritten() const = 0; // bytes not yet with the kernel
   virtual void pause_reading(bool paused) = 0;
 };

@@ -92,7 +92,7 @@ Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_inde
   using Kind = RecipientResult::Kind;
   switch (result.kind) {
   case Kind::accepted: {
-    Outcome outcome = replied(Action::relayed, *result.reply, result.stage, peer, now);
+    Outcome outcome = replied(peer.final_delivery ? Action::delivered : Action::relayed, *result.reply, result.stage, peer, now);
     outcome.dsn_taken_over = peer.dsn;
     return outcome;
   }

@@ -1,7 +1,7 @@
 // The one place where replies become outcomes: nothing else in the program decides what is final and what is
 // tried again (RFC 5321 §4.2.1, RFC 3463).
 //
-//   2yz to the end of data                          relayed
+//   2yz to the end of data                          relayed; delivered, by LMTP
 //   5yz                                             failed
 //   4yz, 421, too many recipients (452, 552 X.5.3)  delayed
 //   no answer before the end of data was sent       delayed 4.4.2
@@ -28,6 +28,7 @@ struct Peer {
   std::string address; // "192.0.2.7", "2001:db8::1"
   std::uint16_t port = 25;
   bool dsn = false;                    // it offers DSN (RFC 3461)
+  bool final_delivery = false;         // an LMTP server: who is accepted has the message
   std::optional<spool::TlsInfo> tls{}; // none: in clear
 };
 

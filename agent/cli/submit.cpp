@@ -6,6 +6,7 @@
 #include "spool/drop/format.h"
 #include "spool/drop/ids.h"
 #include "spool/drop/submit.h"
+#include "transport/content/dot_stuffing.h"
 #include "transport/content/wire_form.h"
 #include "transport/printable.h"
 
@@ -134,18 +135,18 @@ Step Submission::message(const SubmitOptions& options) {
   auto draft = begin();
   if (!draft) return std::unexpected(draft.error());
   if (auto done = draft->append(head); !done) return refuse(done.error());
-  transport::WireEncoder encoder(false, transport::WireEncoder::Stuffing::dots);
-  std::string block, wire;
-  for (bool more = true; more; block.clear(), wire.clear()) {
+  transport::WireEncoder encoder(false);
+  transport::DotStuffer stuffer;
+  std::string block, wire, stuffed;
+  for (bool more = true; more; block.clear(), wire.clear(), stuffed.clear()) {
     const auto read = read_block(input_, block);
     if (!read) return refuse("4.3.0", read.error());
     more = *read;
     encoder.encode(block, wire);
-    if (!more) {
-      encoder.finish(wire);
-      wire += ".\r\n";
-    }
-    if (auto done = draft->append(wire); !done) return refuse(done.error());
+    if (!more) encoder.finish(wire);
+    stuffer.append(wire, stuffed);
+    if (!more) stuffed += ".\r\n";
+    if (auto done = draft->append(stuffed); !done) return refuse(done.error());
   }
   drafts_.push_back(std::move(*draft));
   if (options.id.empty()) return publish_all();

@@ -41,7 +41,7 @@ struct UvChannel::Core {
 struct UvChannel::Write {
   uv_write_t request{};
   Core* core = nullptr;
-  std::shared_ptr<const std::string> bytes;
+  std::string bytes;
   std::size_t size = 0;
 };
 
@@ -145,37 +145,26 @@ void UvChannel::pause_reading(bool paused) {
 
 std::size_t UvChannel::unwritten() const { return core_->queued; }
 
-std::size_t UvChannel::try_write(std::string_view bytes, std::string_view tail) {
+std::size_t UvChannel::try_write(std::string_view bytes) {
   if (core_->queued != 0) return 0;
-  std::array buffers{uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size())),
-                     uv_buf_init(const_cast<char*>(tail.data()), static_cast<unsigned>(tail.size()))};
-  const int written = uv_try_write(&core_->stream, buffers.data(), tail.empty() ? 1 : 2);
+  uv_buf_t buffer = uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+  const int written = uv_try_write(&core_->stream, &buffer, 1);
   return written > 0 ? static_cast<std::size_t>(written) : 0;
 }
 
 void UvChannel::write(std::string bytes) {
-  const std::size_t done = try_write(bytes, {});
-  if (done < bytes.size()) write_rest(std::make_shared<const std::string>(std::move(bytes)), done);
+  const std::size_t done = try_write(bytes);
+  if (done < bytes.size()) write_rest(std::move(bytes), done);
 }
 
-void UvChannel::write(std::shared_ptr<const std::string> bytes, std::string tail) {
-  const std::size_t done = try_write(*bytes, tail);
-  const std::size_t size = bytes->size();
-  if (done < size) write_rest(std::move(bytes), done);
-  if (done < size + tail.size()) {
-    write_rest(std::make_shared<const std::string>(std::move(tail)), done < size ? 0 : done - size);
-  }
-}
-
-void UvChannel::write_rest(std::shared_ptr<const std::string> bytes, std::size_t done) {
+void UvChannel::write_rest(std::string bytes, std::size_t done) {
   auto* write = new Write; // libuv carries it through C; deleted when written
   write->request.data = write;
   write->core = core_;
   write->bytes = std::move(bytes);
-  write->size = write->bytes->size() - done;
+  write->size = write->bytes.size() - done;
   core_->queued += write->size;
-  uv_buf_t buffer =
-      uv_buf_init(const_cast<char*>(write->bytes->data()) + done, static_cast<unsigned>(write->size));
+  uv_buf_t buffer = uv_buf_init(write->bytes.data() + done, static_cast<unsigned>(write->size));
   const int started =
       uv_write(&write->request, &core_->stream, &buffer, 1, [](uv_write_t* request, int status) {
         const std::unique_ptr<Write> finished(static_cast<Write*>(request->data));

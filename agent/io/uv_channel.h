@@ -27,7 +27,6 @@ class UvChannel : public Channel {
 
   void set_handler(Handler& handler) override;
   void write(std::string bytes) override;
-  void write(std::shared_ptr<const std::string> bytes, std::string tail) override;
   [[nodiscard]] std::size_t unwritten() const override;
   void pause_reading(bool paused) override;
 
@@ -39,8 +38,8 @@ class UvChannel : public Channel {
 
   static void start_reading(Core& core);
   [[nodiscard]] int bind_to(const sockaddr* from);
-  void write_rest(std::shared_ptr<const std::string> bytes, std::size_t done);
-  std::size_t try_write(std::string_view bytes, std::string_view tail);
+  void write_rest(std::string bytes, std::size_t done);
+  std::size_t try_write(std::string_view bytes);
   Core* core_;
 };
 

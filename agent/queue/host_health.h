@@ -1,5 +1,5 @@
 // What sessions learned about mail hosts, for the sessions after them: which addresses did not answer, and which hosts
-// cannot take pipelined commands. Bounded, as it is peers that fill it; the oldest goes first.
+// cannot take pipelined commands, chunks or transactions sent ahead. Bounded, as it is peers that fill it; the oldest goes first.
 #pragma once
 
 #include "resolver/address.h"
@@ -69,14 +69,27 @@ class HostHealth {
 
   [[nodiscard]] bool pipelining_broken(const std::string& host) const { return lock_step_.has(host); }
 
+  // Likewise: it does not take the BDAT that it offers, or did not answer all of what was sent ahead.
+  void remember_broken_chunking(const std::string& host, Monotonic now) { no_chunks_.add(host, now); }
+
+  [[nodiscard]] bool chunking_broken(const std::string& host) const { return no_chunks_.has(host); }
+
+  void remember_broken_running_ahead(const std::string& host, Monotonic now) { one_by_one_.add(host, now); }
+
+  [[nodiscard]] bool running_ahead_broken(const std::string& host) const { return one_by_one_.has(host); }
+
   void forget_old(Monotonic now) { // each new session calls this
     unreachable_.forget_old(now);
     lock_step_.forget_old(now);
+    no_chunks_.forget_old(now);
+    one_by_one_.forget_old(now);
   }
 
  private:
   Memory<resolver::IpAddress> unreachable_{std::chrono::minutes{5}, max_entries};
   Memory<std::string> lock_step_{std::chrono::hours{24}, max_entries};
+  Memory<std::string> no_chunks_{std::chrono::hours{24}, max_entries};
+  Memory<std::string> one_by_one_{std::chrono::hours{24}, max_entries};
 };
 
 } // namespace bulkmail::agent

@@ -235,6 +235,11 @@ void Scheduler::session_established(SessionId id, Monotonic now) {
   if (Session* session = impl_->sites.find(id)) impl_->sites.established(*session, now);
 }
 
+void Scheduler::session_has_room(SessionId id, Monotonic now) {
+  impl_->tell(now);
+  if (Session* session = impl_->sites.find(id)) impl_->sites.has_room(*session);
+}
+
 void Scheduler::session_free(SessionId id, Monotonic now) {
   impl_->tell(now);
   if (Session* session = impl_->sites.find(id)) impl_->sites.free(*session, now);

@@ -58,7 +58,7 @@ struct SchedulerConfig {
 struct Work {
   enum class Kind : std::uint8_t {
     open,       // open session `session` along `route`, and use it for these recipients
-    reuse,      // session `session` is idle and of the right Lane
+    reuse,      // session `session` is idle, or has room, and is of the right Lane
     unroutable, // no session: `failure` is the answer for these recipients
     site_down, // no session: the Site could not be reached just now, `last_outcome` says how; delayed until `due`
     expired,   // no session: their time is over (4.4.7)
@@ -161,8 +161,10 @@ class Scheduler {
               std::optional<Pace> pace = {});
 
   // Sessions. An opened session is `established` once it is ready for its first transaction; `free` when its
-  // attempt is settled and it can take another; `gone` in the end, whatever happened before.
+  // attempts are settled and it can take another; `gone` in the end, whatever happened before. Before it is free it may have
+  // room for one more attempt beside those that are not settled; it says so anew after each.
   void session_established(SessionId session, Monotonic now);
+  void session_has_room(SessionId session, Monotonic now);
   void session_free(SessionId session, Monotonic now);
   // Whether another session of the same Site is established: then a refusal is about their number.
   [[nodiscard]] bool has_company(SessionId session) const;

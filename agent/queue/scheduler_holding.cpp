@@ -108,7 +108,7 @@ Holding Scheduler::Impl::held_by(const Share& share) {
   if (lane.site->resting) return because(Cause::site_rate, lane.site->meter.next(latest));
   if (!lane.let_out || (lane.pool != nullptr && !lane.pool->has_room()))
     return because(Cause::source_warmup, Sources::next(*lane.pool, latest));
-  if (!lane.idle.empty()) return because(Cause::turn);
+  if (lane.served()) return because(Cause::turn);
   if (lane.site->sessions() + lane.site->promised >= lane.site->window.size()) return because(Cause::window);
   if (const auto until = sites.no_opening_until()) return because(Cause::opening, until);
   return because(sites.places().room() && sites.places().next() == lane.site ? Cause::turn : Cause::places);

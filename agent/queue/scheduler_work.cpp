@@ -235,8 +235,13 @@ std::optional<Work> Scheduler::Impl::next_reuse(Monotonic now) {
       continue;
     }
     Session& session = *usable;
-    if (sites.too_many(session) || sites.must_make_way(session, now)) return close(session, nullptr);
-    if (Site* other = sites.places().to_give_way_to(session, now)) return close(session, other);
+    const bool too_many = sites.too_many(session) || sites.must_make_way(session, now);
+    Site* const other = too_many ? nullptr : sites.places().to_give_way_to(session, now);
+    if (too_many || other != nullptr) {
+      if (session.state == Session::State::idle) return close(session, other);
+      sites.no_room(session); // it has to come home first
+      continue;
+    }
     sites.start(session);
     return transact(Work::Kind::reuse, *lane, ref, session, now);
   }

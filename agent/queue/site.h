@@ -21,8 +21,9 @@ struct Site;
 struct SourceAddress; // sources.h
 struct SourceList;
 struct SourcePool;
-struct
-    OfLane; // tags: a session is in its lane's list of idle ones, in its Site's, and in that of all idle ones
+// Tags: a session is in its lane's list of idle ones, in its Site's, and in that of all idle ones; or in its lane's of those
+// with room.
+struct OfLane;
 struct OfSite;
 struct OfAll;
 struct OfCramped; // a Site is in these lists beside any other
@@ -71,6 +72,10 @@ struct Lane : Link<> {
   Ring<Parcel> turns;          // messages with something to be sent, or to be told of an outage
   Ring<Parcel> told;           // while the Site is down: those that were told of it
   List<Session, OfLane> idle;  // the last used at the back
+  List<Session, OfLane> roomy; // busy ones that can take one more attempt, in turn
+
+  [[nodiscard]] bool served() const { return !idle.empty() || !roomy.empty(); }
+
   List<Lane>* place = nullptr; // the list it is in
   std::uint32_t domains = 0;   // whose route leads here
   std::uint32_t sessions = 0;

@@ -168,11 +168,11 @@ void Sites::refresh(Lane& lane) {
   }
   List<Lane>* place = nullptr;
   if (working && !site.held) {
-    place = site.down                                 ? &down_
-            : site.resting                            ? nullptr
-            : !lane.let_out                           ? &lane.pool->waiting
-            : lane.idle.empty() || lane.wants_another ? &site.wanting
-                                                      : &servable_;
+    place = site.down                              ? &down_
+            : site.resting                         ? nullptr
+            : !lane.let_out                        ? &lane.pool->waiting
+            : !lane.served() || lane.wants_another ? &site.wanting
+                                                   : &servable_;
   } else if (!working && lane.domains == 0 && lane.sessions == 0 && lane.told.empty()) {
     place = &unused_;
   }
@@ -270,7 +270,20 @@ void Sites::established(Session& session, Monotonic now) {
   end_hold(site);
 }
 
+void Sites::has_room(Session& session) {
+  if (session.state != Session::State::busy || session.Link<OfLane>::linked()) return;
+  session.lane->roomy.push_back(session);
+  session.lane->wants_another = false;
+  refresh(*session.lane);
+}
+
+void Sites::no_room(Session& session) {
+  session.Link<OfLane>::unlink();
+  refresh(*session.lane);
+}
+
 void Sites::start(Session& session) {
+  if (session.state == Session::State::busy) return no_room(session);
   Site& site = *session.lane->site;
   leave_idle(session);
   session.state = Session::State::busy;
@@ -294,6 +307,7 @@ void Sites::free(Session& session, Monotonic now) {
   established(session, now); // whoever is free has been
   if (session.state != Session::State::busy) return;
   Site& site = *session.lane->site;
+  session.Link<OfLane>::unlink(); // it may have had room before
   session.state = Session::State::idle;
   session.idle_since = now;
   session.lane->idle.push_back(session);
@@ -393,8 +407,15 @@ Lane* Sites::to_open() const {
 }
 
 Session* Sites::usable_session(Lane& lane) {
-  for (Session* session = &lane.idle.back(); session != nullptr; session = lane.idle.before(*session))
-    if (session->source == nullptr || session->source->has_room) return session;
+  const auto usable = [](const Session& session) {
+    return session.source == nullptr || session.source->has_room;
+  };
+  // The last used, so that those too many grow idle; then those with room, in turn.
+  for (Session* session = lane.idle.empty() ? nullptr : &lane.idle.back(); session != nullptr;
+       session = lane.idle.before(*session))
+    if (usable(*session)) return session;
+  for (Session* session = lane.roomy.first(); session != nullptr; session = lane.roomy.after(*session))
+    if (usable(*session)) return session;
   if (lane.pool->has_room()) {
     lane.wants_another = true;
     refresh(lane);

@@ -56,7 +56,9 @@ class Sites {
   [[nodiscard]] Session* find(SessionId id);
   Session& open(Lane& lane, Monotonic now);
   void established(Session& session, Monotonic now);
-  void start(Session& session);                                     // an idle one takes work
+  void has_room(Session& session); // a busy one, for more
+  void no_room(Session& session);  // it is to become free first
+  void start(Session& session);    // an idle one, or one with room, takes work
   void answered(Session& session, const Pace& pace, Monotonic now); // a transaction of it was
   void free(Session& session, Monotonic now);
   void close(Session& session, Site* for_other); // asked to quit
@@ -66,7 +68,7 @@ class Sites {
   void go_down(Site& site, Monotonic now);
 
   // Where work can be had now; null: nowhere.
-  [[nodiscard]] Lane* servable() const { return servable_.first(); } // has work and an idle session
+  [[nodiscard]] Lane* servable() const { return servable_.first(); } // has work and a session for it
 
   [[nodiscard]] Lane* to_open() const; // may open another session
 

@@ -58,12 +58,12 @@ std::expected<std::string, Problem> read_whole(spool::Disk& disk, const spool::M
   return bytes;
 }
 
-// The signatures over content as DATA carries it: what counts is what its doubled dots stand for.
+// The signatures over content.
 std::expected<std::string, Problem> signatures_of(const std::string& wire,
                                                   const std::shared_ptr<const Signers>& signers, Wall now) {
   if (!signers) return std::string();
   MessageSigner signer(signers, now);
-  signer.update(transport::wire_form(wire, true, WireEncoder::Stuffing::none));
+  signer.update(wire);
   auto fields = signer.finish();
   if (!fields) return std::unexpected(unsignable(std::move(fields.error())));
   return *std::move(fields);
@@ -89,7 +89,7 @@ std::expected<std::string, Problem> signatures_of_large(spool::Disk& disk, const
   auto file = disk.open_read(path_of(facts));
   if (!file) return std::unexpected(problem_of(facts, file.error()));
   MessageSigner signer(signers, now);
-  WireEncoder encoder(facts.content.dot_stuffed, WireEncoder::Stuffing::none);
+  WireEncoder encoder(facts.content.dot_stuffed);
   spool::Sha256 digest;
   std::string bytes, wire;
   for (std::uint64_t offset = 0;;) {
@@ -119,7 +119,7 @@ struct ContentReader::State {
       : disk(d),
         facts(std::move(f)),
         before(std::move(first)),
-        encoder(facts->content.dot_stuffed, WireEncoder::Stuffing::dots) {}
+        encoder(facts->content.dot_stuffed) {}
 
   spool::Disk& disk;
   std::shared_ptr<const spool::MessageFacts> facts;
@@ -312,9 +312,7 @@ void ContentStore::make(const std::shared_ptr<const spool::MessageFacts>& facts,
         if (!at_hand) {
           auto bytes = read_whole(disk, *facts);
           if (!bytes) return failed(std::move(bytes.error()));
-          wire = transport::wire_form(content_part(facts->content, 0, *bytes), facts->content.dot_stuffed,
-                                      facts->envelope.merge ? WireEncoder::Stuffing::none
-                                                            : WireEncoder::Stuffing::dots);
+          wire = transport::wire_form(content_part(facts->content, 0, *bytes), facts->content.dot_stuffed);
         }
         if (facts->envelope.merge) {
           auto form = transport::MergeTemplate::compile(wire, facts->envelope.field_names());

@@ -27,12 +27,12 @@
 
 namespace bulkmail::agent {
 
-using WireContent = std::shared_ptr<const std::string>; // dot-stuffed, ends in CRLF or is empty
+using WireContent = std::shared_ptr<const std::string>; // ends in CRLF or is empty
 
 // What one transaction sends.
 struct Content {
   WireContent wire;       // null: a large message, read block by block
-  std::uint64_t size = 0; // in wire form before dot-stuffing, signatures included
+  std::uint64_t size = 0; // signatures included
   bool eight_bit = false;
   std::string signatures; // of a large message: they go before its first block
 };

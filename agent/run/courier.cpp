@@ -14,22 +14,8 @@ using transport::Trouble;
 
 namespace {
 
-// Content up to here fits a fresh socket's buffer: it and the end of data go out in one write.
-constexpr std::size_t one_write = 32 * 1024;
-
 milliseconds since(Monotonic begin, Monotonic now) {
   return std::chrono::duration_cast<milliseconds>(now - begin);
-}
-
-// The session had been used and the peer ended it before it answered anything of this transaction: nobody was tried.
-bool was_stale(const transport::Client& client, std::span<const RecipientResult> results) {
-  if (client.transactions() < 2) return false; // this one is counted already
-  return std::ranges::all_of(results, [](const RecipientResult& result) {
-    const bool shut =
-        result.kind == RecipientResult::Kind::refused && result.reply && result.reply->code == 421;
-    const bool at_once = result.stage == Stage::mail || result.stage == Stage::rset;
-    return at_once && (result.kind == RecipientResult::Kind::lost || shut);
-  });
 }
 
 } // namespace
@@ -39,7 +25,6 @@ Courier::Courier(Tools tools, Settings settings, Work first)
       settings_(std::move(settings)),
       session_(first.session),
       route_(first.route),
-      work_(std::move(first)),
       alarm_(tools.timers, [this] {
         const auto now = tools_.clock.now().mono;
         if (connect_deadline_ && now >= *connect_deadline_) {
@@ -49,21 +34,23 @@ Courier::Courier(Tools tools, Settings settings, Work first)
           advance();
         }
         rearm();
-      }) {}
+      }) {
+  loads_.emplace_back(std::move(first));
+}
 
 void Courier::start() {
   const auto now = tools_.clock.now().mono;
   began_ = now;
   walk_.emplace(*route_, tools_.dice, tools_.health, now,
                 settings_.source ? std::optional(settings_.source->family) : std::nullopt);
-  fetch_content();
+  fetch_content(loads_.front());
   try_next_host();
 }
 
 void Courier::try_next_host() {
   const auto now = tools_.clock.now();
   if (finishing_) {
-    tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+    put_back_waiting();
     leave(Scheduler::Gone::closed);
     return;
   }
@@ -72,12 +59,15 @@ void Courier::try_next_host() {
     const auto summary = walk_->summary();
     auto outcome = std::make_shared<spool::Outcome>(
         transport::verdict(summary.trouble, summary.peer, summary.every_host_refused, now.wall));
-    tools_.desk.unreachable(*std::exchange(work_, std::nullopt), *outcome);
+    for (; !loads_.empty(); loads_.pop_front()) tools_.desk.unreachable(loads_.front().work, *outcome);
     const bool insecure = outcome->source == spool::Source::tls;
     leave(insecure ? Gone::insecure : Gone::refused, std::move(outcome));
     return;
   }
-  peer_ = {candidate->host->name, candidate->address.to_string(), settings_.port, false};
+  peer_ = {.host = candidate->host->name,
+           .address = candidate->address.to_string(),
+           .port = settings_.port,
+           .final_delivery = settings_.client.protocol == transport::ClientConfig::Protocol::lmtp};
   address_ = candidate->address;
   policy_ = tls_policy(settings_.tls, *candidate->host);
   connect();
@@ -107,6 +97,8 @@ void Courier::connected() {
   connect_deadline_.reset();
   auto config = settings_.client;
   config.allow_pipelining = !tools_.health.pipelining_broken(peer_.host);
+  config.allow_chunking = !tools_.health.chunking_broken(peer_.host);
+  config.allow_running_ahead = !tools_.health.running_ahead_broken(peer_.host);
   config.tls = use_of_tls(policy_);
   client_.emplace(std::move(config), tools_.clock.now().mono);
   advance();
@@ -153,22 +145,35 @@ void Courier::closed(std::string_view why, bool local) {
 void Courier::advance() {
   while (client_ && !over_) {
     auto event = client_->next_event();
-    if (!event) break;
-    if (event->pipelining_broken)
-      tools_.health.remember_broken_pipelining(peer_.host, tools_.clock.now().mono);
+    if (!event) {
+      begin_waiting();
+      send_content();
+      if (!client_ || !client_->has_event()) break;
+      continue;
+    }
     switch (event->kind) {
     case Event::Kind::start_tls: start_tls(); break;
     case Event::Kind::ready: ready(); break;
-    case Event::Kind::send_content:
-      content_wanted_ = true;
-      send_content();
-      break;
-    case Event::Kind::settled: settle(std::move(event->results), event->end_of_data); break;
-    case Event::Kind::closed: session_closed(event->trouble); return;
+    case Event::Kind::send_content: break; // below
+    case Event::Kind::settled: settle(*event); break;
+    case Event::Kind::closed:
+      remember(*event);
+      session_closed(event->trouble);
+      return;
     }
   }
   flush();
   rearm();
+  const bool room = client_ && established_ && !finishing_ && !loads_.empty() && waiting() == nullptr &&
+                    client_->can_start();
+  if (room && !std::exchange(room_told_, true)) tools_.desk.has_room(session_);
+}
+
+void Courier::remember(const Event& event) {
+  const auto now = tools_.clock.now().mono;
+  if (event.pipelining_broken) tools_.health.remember_broken_pipelining(peer_.host, now);
+  if (event.chunking_broken) tools_.health.remember_broken_chunking(peer_.host, now);
+  if (event.running_ahead_broken) tools_.health.remember_broken_running_ahead(peer_.host, now);
 }
 
 void Courier::ready() {
@@ -179,165 +184,175 @@ void Courier::ready() {
     walk_->succeeded(now);
     tools_.desk.established(session_);
   }
-  if (finishing_ && !work_)
-    client_->quit(tools_.clock.now().mono);
-  else if (work_)
-    begin_transaction();
-  else
-    tools_.desk.free(session_);
+  become_free();
+}
+
+// Nothing is under way.
+void Courier::become_free() {
+  if (!loads_.empty()) return; // it is begun in a moment
+  if (finishing_) return client_->quit(tools_.clock.now().mono);
+  room_told_ = false;
+  tools_.desk.free(session_);
 }
 
 void Courier::take(Work work) {
-  work_ = std::move(work);
-  fetch_content();
-  if (client_ && client_->idle()) begin_transaction();
+  room_told_ = false;
+  fetch_content(loads_.emplace_back(std::move(work)));
   advance();
 }
 
-void Courier::begin_transaction() {
-  if (content_first_ && !content_) return; // begun when it is there
+Courier::Load* Courier::waiting() {
+  const auto first = std::ranges::find(loads_, 0U, &Load::transaction);
+  return first == loads_.end() ? nullptr : &*first;
+}
+
+Courier::Load* Courier::content_wanted() {
+  const std::uint32_t wanted = client_ ? client_->wants_content() : 0;
+  const auto load = std::ranges::find(loads_, wanted, &Load::transaction);
+  return wanted == 0 || load == loads_.end() ? nullptr : &*load;
+}
+
+void Courier::begin_waiting() {
+  while (Load* load = client_ && client_->can_start() ? waiting() : nullptr) {
+    if (lacks_content(*load)) return; // begun when it is there
+    begin(*load);
+  }
+}
+
+// With BDAT all of a small message goes out at once.
+bool Courier::lacks_content(const Load& load) const {
+  const spool::MessageFacts& facts = *load.work.facts;
+  if (load.content) return false;
+  return load.content_first ||
+         (client_->content_goes_along() && facts.size <= transport::Client::flight_octets);
+}
+
+void Courier::begin(Load& load) {
   const auto now = tools_.clock.now().mono;
-  transaction_began_ = now;
+  const Work& work = load.work;
+  load.began = now;
   peer_.dsn = client_->offer().dsn;
-  auto built = build_transaction(*work_->facts, work_->recipients, client_->offer());
-  if (content_first_) {
-    built.transaction.size = content_->size;
-    built.transaction.eight_bit = content_->eight_bit;
+  if (work.mixed && client_->offer().rcpt_domain_max == 1) tools_.desk.takes_one_domain(session_);
+  auto built = build_transaction(*work.facts, work.recipients, client_->offer());
+  if (load.content_first) {
+    built.transaction.size = load.content->size;
+    built.transaction.eight_bit = load.content->eight_bit;
   }
-  unsuitable_ = std::move(built.unsuitable);
-  if (built.transaction.recipients.empty()) { // nobody here can be reached over this host
-    settle({}, std::nullopt);
-    ready();
-    return;
-  }
-  client_->start(std::move(built.transaction), now);
+  load.left_out = std::move(built.unsuitable);
+  load.transaction = client_->start(std::move(built.transaction), now);
 }
 
-void Courier::fetch_content() {
-  content_.reset();
-  reader_.reset();
-  content_wanted_ = end_after_drain_ = reading_block_ = last_block_sent_ = false;
-  const auto& facts = work_->facts;
-  content_first_ = tools_.contents.decides_size(*facts);
-  if (!content_first_ && !ContentStore::is_small(*facts)) return; // opened when it is needed
-  const auto recipient = work_->recipients.front();
-  content_ = tools_.contents.find(*facts, recipient);
-  if (content_) return;
-  tools_.contents.load(
-      facts, recipient,
-      [self = weak_from_this(), attempt = work_->attempt](Content content,
-                                                          std::shared_ptr<const ContentProblem> problem) {
-        const auto courier = self.lock();
-        if (!courier || courier->over_ || !courier->work_ || courier->work_->attempt != attempt) return;
-        if (problem) {
-          courier->content_failed(*problem);
-        } else {
-          courier->content_ = std::move(content);
-          const bool waits = courier->content_first_ && courier->client_ && courier->client_->idle();
-          if (waits) courier->begin_transaction();
-          courier->send_content();
-          courier->advance();
-        }
-      });
+void Courier::fetch_content(Load& load) {
+  const auto& facts = load.work.facts;
+  load.content_first = tools_.contents.decides_size(*facts);
+  if (!load.content_first && !ContentStore::is_small(*facts)) return; // opened when it is needed
+  const auto recipient = load.work.recipients.front();
+  load.content = tools_.contents.find(*facts, recipient);
+  if (load.content) return;
+  tools_.contents.load(facts, recipient,
+                       [self = weak_from_this(), attempt = load.work.attempt](
+                           Content content, std::shared_ptr<const ContentProblem> problem) {
+                         if (const auto courier = self.lock())
+                           courier->content_came(attempt, std::move(content), problem);
+                       });
 }
 
+void Courier::content_came(AttemptId attempt, Content content,
+                           const std::shared_ptr<const ContentProblem>& problem) {
+  const auto load = std::ranges::find(loads_, attempt, [](const Load& one) { return one.work.attempt; });
+  if (over_ || load == loads_.end()) return;
+  if (problem) return content_failed(*load, *problem);
+  load->content = std::move(content);
+  advance();
+}
+
+// As far as the peer takes it: what it does not take stays where it is.
 void Courier::send_content() {
-  if (!content_wanted_ || !work_) return;
-  if (!ContentStore::is_small(*work_->facts)) {
-    if (!reader_)
-      reader_ = tools_.contents.open(work_->facts, content_ ? std::move(content_->signatures) : "");
-    if (reading_block_ || last_block_sent_) return;
-    reading_block_ = true;
-    reader_->next([self = weak_from_this()](ContentReader::Block block) {
-      if (const auto courier = self.lock(); courier && !courier->over_) courier->send_block(std::move(block));
-    });
-    return;
+  while (client_) {
+    Load* const load = content_wanted();
+    if (load == nullptr) return;
+    if (load->abandoned) return give_up_content(*load);
+    if (client_->output_size() >= transport::Client::flight_octets) flush();
+    if (channel_->unwritten() > 0) return; // drained() goes on
+    if (!ContentStore::is_small(*load->work.facts)) {
+      if (!load->reader)
+        load->reader =
+            tools_.contents.open(load->work.facts, load->content ? std::move(load->content->signatures) : "");
+      if (std::exchange(load->reading, true)) return;
+      return load->reader->next([self = weak_from_this()](const ContentReader::Block& block) {
+        if (const auto courier = self.lock(); courier && !courier->over_) courier->send_block(block);
+      });
+    }
+    if (!load->content) return; // sent when it is loaded
+    const std::string_view rest = std::string_view(*load->content->wire).substr(load->sent);
+    const std::string_view block = rest.substr(0, transport::Client::flight_octets);
+    const bool last = block.size() == rest.size();
+    if (last && !tools_.desk.may_send()) return give_up_content(*load);
+    load->sent += block.size();
+    client_->send_content(block, last, tools_.clock.now().mono);
   }
-  if (!content_) return; // sent when it is loaded
-  content_wanted_ = false;
-  const WireContent content = std::exchange(content_, std::nullopt)->wire;
-  if (content->size() <= one_write) {
-    end_content();
-    if (client_) channel_->write(content, client_->take_output());
-    return;
-  }
-  channel_->write(content);
-  if (channel_->unwritten() > 0)
-    end_after_drain_ = true;
-  else
-    end_content();
 }
 
-void Courier::send_block(ContentReader::Block block) {
-  reading_block_ = false;
-  if (!work_ || !content_wanted_) return; // the peer answered in the middle
-  if (block.problem) return content_failed(*block.problem);
-  channel_->write(std::move(block.wire));
-  last_block_sent_ = block.last;
-  if (channel_->unwritten() == 0)
-    drained();
-  else
-    rearm();
+void Courier::send_block(const ContentReader::Block& block) {
+  Load* const load = content_wanted();
+  if (load == nullptr || !std::exchange(load->reading, false)) return; // the peer answered in the middle
+  if (block.problem) return content_failed(*load, *block.problem);
+  if (block.last && (load->abandoned || !tools_.desk.may_send())) return give_up_content(*load);
+  client_->send_content(block.wire, block.last, tools_.clock.now().mono);
+  advance();
+}
+
+// Its end is not to go out. What is past its own is waited for first.
+void Courier::give_up_content(const Load& load) {
+  if (&load == &loads_.front()) drop_session();
 }
 
 void Courier::drained() {
-  if (!client_ || !work_) return;
-  if (std::exchange(end_after_drain_, false)) {
-    end_content();
-  } else if (content_wanted_ && reader_) {
-    client_->content_progress(tools_.clock.now().mono);
-    if (last_block_sent_) {
-      content_wanted_ = false;
-      end_content();
-    } else {
-      send_content();
-    }
-  }
+  if (!client_) return;
+  client_->content_progress(tools_.clock.now().mono);
   advance();
 }
 
-void Courier::end_content() {
-  if (tools_.desk.may_send())
-    client_->end_of_content(tools_.clock.now().mono);
-  else
-    drop_session();
+void Courier::put_back_waiting() {
+  for (; !loads_.empty() && loads_.back().transaction == 0; loads_.pop_back())
+    tools_.desk.put_back(loads_.back().work);
 }
 
-// No dot goes out: the peer forgets the transaction, and what it was about is tried again as if it had not been.
+// Nothing is past its end of data: the peer forgets the transaction, and what it was about is tried again as if it had not
+// been.
 void Courier::drop_session() {
   client_.reset();
   channel_.reset();
-  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt));
+  for (; !loads_.empty(); loads_.pop_back()) tools_.desk.put_back(loads_.back().work);
   leave(Scheduler::Gone::closed);
 }
 
-void Courier::content_failed(const ContentProblem& problem) {
-  const Work work = *std::exchange(work_, std::nullopt);
+void Courier::content_failed(Load& load, const ContentProblem& problem) {
+  const Work work = std::move(load.work);
+  const bool started = load.transaction != 0;
+  loads_.erase(std::ranges::find(loads_, &load, [](const Load& one) { return &one; }));
   if (problem.changed)
     tools_.desk.condemned(work, problem);
   else
     tools_.desk.unreadable(work, problem);
-  client_.reset();
-  channel_.reset(); // no dot: the peer forgets the transaction
-  leave(Scheduler::Gone::closed);
+  if (started || !established_) return drop_session(); // no end of data: the peer forgets the transaction
+  if (client_->idle()) become_free();
+  advance();
 }
 
-void Courier::settle(std::vector<RecipientResult> results,
-                     std::optional<std::chrono::nanoseconds> end_of_data) {
-  const Work work = *std::exchange(work_, std::nullopt);
-  content_.reset();
-  reader_.reset();
-  content_wanted_ = end_after_drain_ = false;
-  if (!results.empty() && was_stale(*client_, results)) {
-    tools_.desk.put_back(work);
+void Courier::settle(Event& event) {
+  Load load = std::move(loads_.front());
+  loads_.pop_front();
+  if (load.abandoned || event.untried) {
+    tools_.desk.put_back(load.work);
     return;
   }
-  if (!unsuitable_.empty()) { // weave in those that were left out
+  auto& results = event.results;
+  if (!load.left_out.empty()) { // weave them in
     std::vector<RecipientResult> all;
     std::size_t next = 0;
-    for (auto& left_out : unsuitable_)
+    for (auto& left_out : load.left_out)
       all.push_back(left_out ? std::move(*left_out) : std::move(results[next++]));
-    unsuitable_.clear();
     results = std::move(all);
   }
   const bool answered = std::ranges::any_of(results, [](const RecipientResult& result) {
@@ -345,9 +360,9 @@ void Courier::settle(std::vector<RecipientResult> results,
            (result.kind == RecipientResult::Kind::refused && result.reply->code != 421);
   });
   useful_ |= answered;
-  tools_.desk.settled(work, results, peer_,
-                      {std::exchange(opening_, milliseconds{}),
-                       since(transaction_began_, tools_.clock.now().mono), answered, end_of_data});
+  tools_.desk.settled(load.work, results, peer_,
+                      {std::exchange(opening_, milliseconds{}), since(load.began, tools_.clock.now().mono),
+                       answered, event.end_of_data});
 }
 
 void Courier::session_closed(const Trouble& trouble) {
@@ -358,7 +373,7 @@ void Courier::session_closed(const Trouble& trouble) {
   flush();
   client_.reset();
   channel_.reset();
-  if (work_) tools_.desk.put_back(*std::exchange(work_, std::nullopt)); // given to it in its last moment
+  put_back_waiting(); // given to it in its last moment
   using Kind = Trouble::Kind;
   const bool pushed_back = trouble.kind == Kind::shutdown || trouble.kind == Kind::timeout;
   if (pushed_back && !useful_) {
@@ -387,11 +402,9 @@ void Courier::give_up() {
 void Courier::finish() {
   finishing_ = true;
   if (over_) return;
-  if (established_) {
-    if (client_ && client_->idle() && !work_) close();
-    return;
-  }
-  drop_session();
+  if (!established_) return drop_session();
+  put_back_waiting();
+  if (client_ && client_->idle()) close();
 }
 
 void Courier::cut() {
@@ -400,7 +413,21 @@ void Courier::cut() {
 }
 
 void Courier::abandon(std::uint64_t message) {
-  if (!over_ && work_ && work_->message == message) drop_session();
+  if (over_) return;
+  bool drop = false;
+  for (Load& load : loads_) {
+    if (load.work.message != message) continue;
+    load.abandoned = true;
+    drop |= !established_ || (content_wanted() == &load && &load == &loads_.front());
+  }
+  if (drop) return drop_session();
+  const auto erased = std::erase_if(loads_, [&](const Load& load) {
+    if (!load.abandoned || load.transaction != 0) return false;
+    tools_.desk.put_back(load.work);
+    return true;
+  });
+  if (erased > 0 && client_->idle()) become_free();
+  advance();
 }
 
 void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
@@ -410,7 +437,7 @@ void Courier::leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> o
 }
 
 void Courier::flush() {
-  if (client_ && channel_ && client_->has_output()) channel_->write(client_->take_output());
+  if (client_ && channel_ && client_->output_size() > 0) channel_->write(client_->take_output());
 }
 
 void Courier::rearm() {

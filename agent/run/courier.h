@@ -1,5 +1,5 @@
 // One session, from the first connect to the last QUIT: walks the hosts of a Route until one is ready, then carries attempts
-// of its Lane one after the other.
+// of its Lane one after the other, over a long path several at once.
 //
 // It pumps bytes between a Channel and a transport::Client and knows no protocol rule and no queue; what becomes of an
 // attempt it tells its Desk. Exactly one of settled, unreachable, put_back or condemned answers each attempt it was given,
@@ -15,6 +15,7 @@
 #include "transport/client/client.h"
 #include "transport/verdict.h"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
     virtual void condemned(const Work& work, const ContentProblem& problem) = 0;
     virtual void unreadable(const Work& work, const ContentProblem& problem) = 0;
     virtual void established(SessionId session) = 0;
+    virtual void takes_one_domain(SessionId session) = 0; // a transaction, as its host announces
+    virtual void has_room(SessionId session) = 0;         // can take one more attempt beside those it has
     virtual void free(SessionId session) = 0;
     virtual void gone(SessionId session, Scheduler::Gone how,
                       std::shared_ptr<const spool::Outcome> outcome) = 0;
@@ -69,11 +72,11 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
 
   Courier(Tools tools, Settings settings, Work first);
   void start();                        // opens the session for the first attempt
-  void take(Work work);                // another attempt, after free()
+  void take(Work work);                // another attempt, after free() or has_room()
   void close();                        // idle: QUIT
   void give_up();                      // not yet ready: it ends as if nobody had answered in time
   void finish();                       // no more attempts; idle or not yet ready: ends at once
-  void abandon(std::uint64_t message); // if it carries that one: no dot, the session ends
+  void abandon(std::uint64_t message); // if it carries that one: no end of data
   void cut();                          // as finish, and what is not past its end of data is put back
 
   [[nodiscard]] SessionId session() const { return session_; }
@@ -88,25 +91,49 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
   void secured(const spool::TlsInfo& how) override;
   void insecure(std::string_view why) override;
 
+  // An attempt on its way.
+  struct Load {
+    explicit Load(Work what) : work(std::move(what)) {}
+
+    Work work;
+    std::uint32_t transaction = 0;                                   // the client's number; 0: not started
+    std::vector<std::optional<transport::RecipientResult>> left_out; // never put into the transaction
+    bool content_first = false;     // it can't begin before the content is there: its size belongs to MAIL
+    std::optional<Content> content; // or the signatures of a large message
+    std::size_t sent = 0;           // of that
+    std::unique_ptr<ContentReader> reader; // of a large one
+    bool reading = false;                  // a block is being read
+    bool abandoned = false;
+    Monotonic began{};
+  };
+
   void try_next_host();
   void connect();
   void host_failed(const transport::Trouble& trouble);
   void advance();
   void start_tls();
+  void remember(const transport::Event& event);
   void ready();
-  void begin_transaction();
-  void fetch_content();
+  void become_free();
+  void begin_waiting();
+  void begin(Load& load);
+  [[nodiscard]] bool lacks_content(const Load& load) const;
+  void fetch_content(Load& load);
+  void content_came(AttemptId attempt, Content content, const std::shared_ptr<const ContentProblem>& problem);
   void send_content();
-  void send_block(ContentReader::Block block);
-  void end_content();
+  void send_block(const ContentReader::Block& block);
+  void give_up_content(const Load& load);
+  void put_back_waiting();
   void drop_session();
-  void content_failed(const ContentProblem& problem);
-  void settle(std::vector<transport::RecipientResult> results,
-              std::optional<std::chrono::nanoseconds> end_of_data);
+  void content_failed(Load& load, const ContentProblem& problem);
+  void settle(transport::Event& event);
   void session_closed(const transport::Trouble& trouble);
   void leave(Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome = nullptr);
   void flush();
   void rearm();
+
+  [[nodiscard]] Load* waiting();        // the first that is not started
+  [[nodiscard]] Load* content_wanted(); // whose content goes on now
 
   Tools tools_;
   Settings settings_;
@@ -118,22 +145,14 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
   transport::Peer peer_;
   resolver::IpAddress address_; // the peer's
   transport::TlsPolicy policy_; // for the host that is tried or was reached
-  std::optional<Work> work_;
-  std::vector<std::optional<transport::RecipientResult>>
-      unsuitable_; // beside work_: never put into the transaction
-  std::optional<Content> content_;
-  std::unique_ptr<ContentReader> reader_;
+  std::deque<Load> loads_;      // oldest first
   Timers::Alarm alarm_;
   std::optional<Monotonic> connect_deadline_;
-  Monotonic began_{}, transaction_began_{};
+  Monotonic began_{};
   milliseconds opening_{};
   bool established_ = false;
   bool useful_ = false; // something other than 421 and a loss was answered to a transaction
-  bool content_first_ =
-      false; // the transaction can't begin before the content is there: its size belongs to MAIL
-  bool content_wanted_ = false; // the peer waits for content that is not loaded yet
-  bool end_after_drain_ = false;
-  bool reading_block_ = false, last_block_sent_ = false;
+  bool room_told_ = false;
   bool finishing_ = false;
   bool giving_up_ = false;
   bool over_ = false;

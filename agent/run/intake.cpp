@@ -46,8 +46,7 @@ struct Intake::Job {
           claimed != nullptr && !claimed->facts->envelope.merge &&
           (!claimed->small_content.empty() || claimed->facts->content.length == 0)) {
         content = std::make_shared<const std::string>(
-            transport::wire_form(claimed->small_content, claimed->facts->content.dot_stuffed,
-                                 transport::WireEncoder::Stuffing::dots));
+            transport::wire_form(claimed->small_content, claimed->facts->content.dot_stuffed));
         claimed->small_content = {};
       }
     }

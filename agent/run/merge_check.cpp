@@ -27,7 +27,7 @@ std::size_t MergeCheck::most_octets() const { return MergeTemplate::most_octets;
 
 std::optional<spool::TemplateCheck::Refusal>
 MergeCheck::refuses(const spool::Envelope& envelope, std::string_view content, bool dot_stuffed) const {
-  const std::string wire = transport::wire_form(content, dot_stuffed, transport::WireEncoder::Stuffing::none);
+  const std::string wire = transport::wire_form(content, dot_stuffed);
   const auto form = MergeTemplate::compile(wire, envelope.field_names());
   if (!envelope.merge) { // fields for a message that is no template: was XMERGE forgotten on MAIL?
     if (form && !form->has_placeholders()) return std::nullopt;

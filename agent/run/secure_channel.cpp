@@ -26,31 +26,22 @@ SecureChannel::~SecureChannel() {
 // ---- What the owner writes
 
 void SecureChannel::write(std::string bytes) {
-  write(std::make_shared<const std::string>(std::move(bytes)), {});
-}
-
-void SecureChannel::write(std::shared_ptr<const std::string> bytes, std::string tail) {
-  enqueue(std::move(bytes));
-  if (!tail.empty()) enqueue(std::make_shared<const std::string>(std::move(tail)));
-  encrypt();
-}
-
-void SecureChannel::enqueue(std::shared_ptr<const std::string> bytes) {
-  if (bytes->empty()) return;
-  waiting_ += bytes->size();
+  if (bytes.empty()) return;
+  waiting_ += bytes.size();
   queue_.push_back(std::move(bytes));
+  encrypt();
 }
 
 // As much as the connection takes, and one block more.
 void SecureChannel::encrypt() {
   while (!queue_.empty() && under_->unwritten() == 0 && tls_.state() == State::open) {
     for (std::size_t room = block; room > 0 && !queue_.empty();) {
-      const auto piece = std::string_view(*queue_.front()).substr(taken_, room);
+      const auto piece = std::string_view(queue_.front()).substr(taken_, room);
       tls_.write(piece);
       room -= piece.size();
       taken_ += piece.size();
       waiting_ -= piece.size();
-      if (taken_ < queue_.front()->size()) break;
+      if (taken_ < queue_.front().size()) break;
       queue_.pop_front();
       taken_ = 0;
     }

@@ -40,7 +40,6 @@ class SecureChannel final : public Channel, private Channel::Handler {
   void set_handler(Channel::Handler& handler) override { handler_ = &handler; }
 
   void write(std::string bytes) override;
-  void write(std::shared_ptr<const std::string> bytes, std::string tail) override;
 
   [[nodiscard]] std::size_t unwritten() const override { return waiting_ + under_->unwritten(); }
 
@@ -52,7 +51,6 @@ class SecureChannel final : public Channel, private Channel::Handler {
   void closed(std::string_view why, bool local) override;
 
   bool tell_handshake(); // false: this is destroyed, or at its end
-  void enqueue(std::shared_ptr<const std::string> bytes);
   void encrypt();
   void send();
 
@@ -61,11 +59,11 @@ class SecureChannel final : public Channel, private Channel::Handler {
   Channel::Handler* handler_;
   Clock& clock_;
   transport::TlsChannel tls_;
-  std::deque<std::shared_ptr<const std::string>> queue_; // plaintext, not encrypted yet
-  std::size_t taken_ = 0;                                // of its first
-  std::size_t waiting_ = 0;                              // octets in it
-  bool told_ = false;                                    // how the handshake ended
-  bool ended_ = false;                                   // closed() or insecure() was said
+  std::deque<std::string> queue_; // plaintext, not encrypted yet
+  std::size_t taken_ = 0;         // of its first
+  std::size_t waiting_ = 0;       // octets in it
+  bool told_ = false;             // how the handshake ended
+  bool ended_ = false;            // closed() or insecure() was said
   std::shared_ptr<char> alive_ =
       std::make_shared<char>(); // to see whether a call to a handler destroyed this
 };

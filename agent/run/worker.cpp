@@ -372,6 +372,12 @@ void Worker::established(SessionId session) {
   scheduler_.session_established(session, seams_.clock.now().mono);
 }
 
+void Worker::takes_one_domain(SessionId session) {
+  scheduler_.mixing_refused(session, seams_.clock.now().mono);
+}
+
+void Worker::has_room(SessionId session) { scheduler_.session_has_room(session, seams_.clock.now().mono); }
+
 void Worker::free(SessionId session) {
   scheduler_.session_free(session, seams_.clock.now().mono);
   if (stopping_) couriers_.at(session)->finish();

@@ -126,6 +126,8 @@ class Worker final : private Courier::Desk {
   void condemned(const Work& work, const ContentProblem& problem) override;
   void unreadable(const Work& work, const ContentProblem& problem) override;
   void established(SessionId session) override;
+  void takes_one_domain(SessionId session) override;
+  void has_room(SessionId session) override;
   void free(SessionId session) override;
   void gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) override;
 

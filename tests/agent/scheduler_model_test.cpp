@@ -2,6 +2,7 @@
 // is in exactly one place and settled once, limits hold, chunks are bounded, and in the end nothing is left.
 #include "tests/agent/scheduler_fixture.h"
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -64,7 +65,8 @@ class Model {
   struct Line { // a session
     enum class State { opening, busy, idle, closing } state;
     std::string site, hosts;
-    std::optional<AttemptId> attempt;
+    std::deque<AttemptId> attempts; // under way, oldest first
+    bool room = false;
   };
 
   std::string domain_name(std::uint64_t i) const { return fmt::format("d{}.example", i); }
@@ -262,14 +264,15 @@ class Model {
       CHECK(lines_.size() < config_.connections);
       REQUIRE(lines_
                   .try_emplace(work.session,
-                               Line{Line::State::opening, site_of(work), work.route->site, work.attempt})
+                               Line{Line::State::opening, site_of(work), work.route->site, {work.attempt}})
                   .second);
     } else if (work.kind == Kind::reuse) {
       Line& line = lines_.at(work.session);
-      REQUIRE(line.state == Line::State::idle);
+      REQUIRE((line.state == Line::State::idle || (line.state == Line::State::busy && line.room)));
       CHECK(line.hosts == work.route->site);
       line.state = Line::State::busy;
-      line.attempt = work.attempt;
+      line.room = false;
+      line.attempts.push_back(work.attempt);
     }
     REQUIRE(attempts_.try_emplace(work.attempt, std::move(work)).second);
   }
@@ -345,10 +348,16 @@ class Model {
     case Line::State::busy:
       if (dice_.below(10) == 0) {
         lose(id, line, dice_.below(2) == 0 ? Gone::closed : Gone::refused);
+      } else if (line.attempts.size() < 5 && dice_.below(2) == 0) {
+        scheduler_.session_has_room(id, now_);
+        line.room = true;
       } else {
-        if (attempts_.at(*line.attempt).mixed && dice_.below(8) == 0) scheduler_.mixing_refused(id, now_);
-        settle(*line.attempt, true);
-        line.attempt.reset();
+        const AttemptId oldest = line.attempts.front();
+        line.attempts.pop_front();
+        if (attempts_.at(oldest).mixed && dice_.below(8) == 0) scheduler_.mixing_refused(id, now_);
+        settle(oldest, true);
+        if (!line.attempts.empty()) break;
+        line.room = false;
         if (dice_.below(10) == 0) {
           lose(id, line, Gone::closed);
         } else {
@@ -365,17 +374,21 @@ class Model {
   }
 
   void lose(SessionId id, Line& line, Scheduler::Gone how) {
-    const auto attempt = line.attempt;
+    const auto attempts = line.attempts;
+    const auto settle_all = [&](std::optional<Monotonic> site_due) {
+      for (const AttemptId attempt : attempts) settle(attempt, false, site_due);
+    };
     const bool settled_first = dice_.below(2) == 0;
-    if (attempt && how == Scheduler::Gone::refused && !scheduler_.has_company(id) && dice_.below(3) != 0) {
-      settle(*attempt, false, scheduler_.site_due(id, now_));
+    if (!attempts.empty() && how == Scheduler::Gone::refused && !scheduler_.has_company(id) &&
+        dice_.below(3) != 0) {
+      settle_all(scheduler_.site_due(id, now_));
       lines_.erase(id);
       return scheduler_.session_gone(id, how, Fixture::no_answer(), now_);
     }
-    if (attempt && settled_first) settle(*attempt, false);
+    if (settled_first) settle_all({});
     lines_.erase(id);
     scheduler_.session_gone(id, how, Fixture::no_answer(), now_);
-    if (attempt && !settled_first) settle(*attempt, false);
+    if (!settled_first) settle_all({});
   }
 
   void check() {

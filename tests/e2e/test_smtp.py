@@ -61,6 +61,15 @@ def no_control_bytes(view):
 
 
 FEW = ["PIPELINING", "ENHANCEDSTATUSCODES"]
+CHUNKS = FEW + ["8BITMIME", "CHUNKING"]
+
+
+def chunked(**steps):
+    return {"mx.~": {"extensions": CHUNKS, "at": steps}}
+
+
+def limited(limits):
+    return one(extensions=CHUNKS + ["LIMITS " + limits])
 
 ROWS = {
     "a good host": Row("relayed", one()),
@@ -157,6 +166,23 @@ ROWS = {
     "a reply of many lines": Row("relayed", at(end_of_data=[f"250-2.0.0 line {i}" for i in range(20)] + ["250 2.0.0 end"])),
     "a reply with bare LF": Row("relayed|delayed", at(mail={"raw": "250 2.1.0 ok\n"})),
     "EHLO keywords in lower case and nonsense": Row("relayed", one(extensions=["pipelining", "size 1000000", "", "X" * 200, "8bitmime"])),
+    "a host that takes chunks": Row("relayed", chunked()),
+    "chunks in lock-step": Row("relayed", one(extensions=["CHUNKING"])),
+    "a large message in chunks": Row("relayed", chunked(), content=BIG),
+    "BDAT is offered and not known": Row("relayed", chunked(bdat="502 5.5.2 what?")),
+    "BDAT is offered and out of sequence": Row("relayed", chunked(bdat="503 bad sequence of commands")),
+    "a chunk refused": Row(("failed", r"5\.3\.4", "remote"), chunked(data="552 5.3.4 too big"), content=BIG),
+    "the message refused after its chunk": Row(("failed", r"5\.6\.0", "remote"), chunked(end_of_data="554 5.6.0 spam"), received=1),
+    "all recipients refused, and a chunk": Row(
+        {"a@~": ("failed", r"5\.1\.1", "remote"), "b@~": ("delayed", r"4\.1\.1", "remote")},
+        one(extensions=CHUNKS, users={"a@~": "550 5.1.1 no", "b@~": "450 4.1.1 no"}), check=host_says(messages=0, unknown_commands=0)),
+    "lost after the last chunk": Row(LOST, chunked(end_of_data={"silent": True, "then": "close"}), received=1, check=indeterminate),
+    "no reply to the last chunk": Row(LOST, chunked(end_of_data={"silent": True, "then": "stall"}), received=1, check=indeterminate),
+    "a reply to the last chunk after the time-out": Row(LOST, chunked(end_of_data={"delay": "3s"}), received=1, check=indeterminate),
+    "a reply missing to RCPT, and a chunk": Row(SHIFTED, chunked(rcpt={"silent": True})),
+    "deaf in mid-chunk": Row(LOST, chunked(content={"after": 100_000, "then": "deaf"}), content=BIG, check=determinate),
+    "RCPTMAX": Row({f"r{i}@~": "relayed" for i in range(12)}, limited("RCPTMAX=5"), check=host_says(transactions=3, messages=3)),
+    "MAILMAX": Row({f"r{i}@~": "relayed" for i in range(3)}, limited("MAILMAX=1 RCPTMAX=1"), check=host_says(connections=3)),
     "a closed connection after each message": Row({f"r{i}@~": "relayed" for i in range(3)}, at(end_of_data=closing("250 2.0.0 ok"))),
     "no reply to QUIT": Row("relayed", at(quit={"silent": True})),
 }

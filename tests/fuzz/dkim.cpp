@@ -37,7 +37,7 @@ std::string canonical(std::string_view text, Canonical form, std::size_t piece) 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const auto parsed = DkimKey::parse(key);
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::string wire = wire_form(input, false, WireEncoder::Stuffing::none);
+  const std::string wire = wire_form(input, false);
   const std::string_view header = header_of(wire);
   const std::string_view body = std::string_view(wire).substr(header.size());
   for (const Canonical form : {Canonical::relaxed, Canonical::simple}) {

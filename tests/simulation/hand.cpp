@@ -25,8 +25,6 @@ class Hand::Client final : public agent::Channel {
     });
   }
 
-  void write(std::shared_ptr<const std::string> bytes, std::string tail) override { write(*bytes + tail); }
-
   [[nodiscard]] std::size_t unwritten() const override { return 0; }
 
   void pause_reading(bool) override {}

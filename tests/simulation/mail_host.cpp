@@ -45,6 +45,14 @@ MailHostSession::Answer MailHostSession::receive(std::string_view bytes, Monoton
   if (silent_) return answer;
   pending_ += bytes;
   while (!answer.close) {
+    if (in_chunk_) {
+      if (!take_chunk()) break;
+      if (last_chunk_ && !recipients_.empty())
+        end_of_data(answer, now);
+      else
+        answer.bytes += recipients_.empty() ? "503 5.5.1 Need RCPT\r\n" : "250 2.0.0 chunk\r\n";
+      continue;
+    }
     const auto end = pending_.find("\r\n");
     if (end == std::string::npos) break;
     const std::string line = pending_.substr(0, end);
@@ -60,6 +68,15 @@ MailHostSession::Answer MailHostSession::receive(std::string_view bytes, Monoton
   return answer;
 }
 
+bool MailHostSession::take_chunk() {
+  const std::string_view octets = std::string_view(pending_).substr(0, chunk_left_);
+  content_ += octets;
+  chunk_left_ -= octets.size();
+  pending_.erase(0, octets.size());
+  in_chunk_ = chunk_left_ > 0;
+  return !in_chunk_;
+}
+
 void MailHostSession::command(std::string_view line, Answer& answer) {
   if (happens(character_.drop)) {
     answer.close = true;
@@ -71,10 +88,13 @@ void MailHostSession::command(std::string_view line, Answer& answer) {
     return;
   }
   if (line.starts_with("EHLO")) {
-    answer.bytes +=
-        character_.pipelining ? "250-host\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n" : "250 host\r\n";
+    answer.bytes += "250-host\r\n";
+    if (character_.pipelining) answer.bytes += "250-PIPELINING\r\n";
+    if (character_.chunking) answer.bytes += "250-CHUNKING\r\n";
+    answer.bytes += "250 ENHANCEDSTATUSCODES\r\n";
   } else if (line.starts_with("MAIL")) {
     recipients_.clear();
+    content_.clear();
     has_sender_ = true;
     answer.bytes += "250 2.1.0 Ok\r\n";
   } else if (line.starts_with("RCPT")) {
@@ -95,6 +115,10 @@ void MailHostSession::command(std::string_view line, Answer& answer) {
       content_.clear();
       answer.bytes += "354 go on\r\n";
     }
+  } else if (line.starts_with("BDAT ")) {
+    chunk_left_ = std::stoull(std::string(line.substr(5)));
+    last_chunk_ = line.ends_with(" LAST");
+    in_chunk_ = true;
   } else if (line.starts_with("RSET")) {
     recipients_.clear();
     answer.bytes += "250 2.0.0 Ok\r\n";

@@ -36,7 +36,7 @@ struct Character {
   int drop = 0;            // the connection breaks, at each command
   int drop_after_dot = 0;  // … between end of data and its reply
   int shut_down = 0;       // 421 to a command
-  bool pipelining = true;
+  bool pipelining = true, chunking = true;
 };
 
 class MailHostSession {
@@ -58,6 +58,7 @@ class MailHostSession {
   bool happens(int of_thousand) { return dice_.below(1000) < static_cast<std::uint64_t>(of_thousand); }
 
   void command(std::string_view line, Answer& answer);
+  bool take_chunk(); // false: some of it is still to come
   void end_of_data(Answer& answer, Monotonic now);
 
   const Character& character_;
@@ -65,7 +66,8 @@ class MailHostSession {
   Book& book_;
   std::string pending_, content_;
   std::vector<std::string> recipients_;
-  bool silent_ = false, in_data_ = false, has_sender_ = false;
+  std::size_t chunk_left_ = 0;
+  bool silent_ = false, in_data_ = false, has_sender_ = false, in_chunk_ = false, last_chunk_ = false;
 };
 
 } // namespace bulkmail::simulation

@@ -133,6 +133,7 @@ class World {
       character.drop_after_dot = draw(40);
       character.shut_down = draw(40);
       character.pipelining = dice_.below(4) != 0;
+      character.chunking = dice_.below(2) != 0;
       const std::string host = fmt::format("mx{}.example", i);
       const std::string address = fmt::format("198.18.0.{}", i + 1);
       network_.hosts[resolver::fake::ip(address)] = character;

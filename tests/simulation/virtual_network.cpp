@@ -24,7 +24,8 @@ class VirtualNetwork::VirtualChannel : public agent::Channel {
     MailHostSession host;
     std::shared_ptr<std::size_t> count;
     Monotonic to_host{}, to_agent{}; // nothing overtakes what was sent before it
-    bool closed = false;
+    bool host_closed = false;        // the host hears nothing more
+    bool closed = false;             // … and the agent knows
   };
 
   explicit VirtualChannel(std::shared_ptr<Line> line) : line_(std::move(line)) {}
@@ -36,12 +37,10 @@ class VirtualNetwork::VirtualChannel : public agent::Channel {
     line_->to_host = std::max(line_->to_host, network.timeline_.now().mono + network.latency());
     network.timeline_.at(line_->to_host, [weak = std::weak_ptr(line_), bytes = std::move(bytes)] {
       const auto line = weak.lock();
-      if (!line || line->closed) return;
+      if (!line || line->closed || line->host_closed) return;
       answer(line, line->host.receive(bytes, line->network.timeline_.now().mono));
     });
   }
-
-  void write(std::shared_ptr<const std::string> bytes, std::string tail) override { write(*bytes + tail); }
 
   [[nodiscard]] std::size_t unwritten() const override { return 0; }
 
@@ -55,6 +54,7 @@ class VirtualNetwork::VirtualChannel : public agent::Channel {
       rest.remove_prefix(piece);
     }
     if (answer.close) {
+      line->host_closed = true;
       deliver(line, [](Line& to) {
         to.closed = true;
         to.handler->closed("connection closed by the peer", false);

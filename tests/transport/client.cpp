@@ -116,7 +116,7 @@ std::vector<Wait> waits() {
          b.hears(pipelining);
          b.starts(1);
          b.hears("250 Ok\r\n250 Ok\r\n354 Go on\r\n");
-         b.client.end_of_content(b.now);
+         b.client.send_content({}, true, b.now);
          b.pump();
        }},
       {Stage::rset, 20s,
@@ -246,7 +246,7 @@ TEST_CASE("client: a hundred recipients are one flight, one read, one answer sha
   for (int i = 0; i < 101; ++i) replies += "250 2.1.5 Ok\r\n";
   bench.hears(replies + "354 Go on\r\n");
   REQUIRE(bench.last().kind == Event::Kind::send_content);
-  bench.client.end_of_content(bench.now);
+  bench.client.send_content({}, true, bench.now);
   CHECK(bench.client.content_sent());
   bench.pump();
   CHECK(bench.sent == ".\r\n");
@@ -270,7 +270,7 @@ TEST_CASE("client: the time from the end of data to its reply is told, and only 
   bench.now += 1s;
   bench.hears("250 Ok\r\n250 Ok\r\n354 Go on\r\n");
   bench.now += 2s;
-  bench.client.end_of_content(bench.now);
+  bench.client.send_content({}, true, bench.now);
   bench.pump();
   bench.now += 3s;
   bench.hears("250 Ok\r\n");
@@ -289,7 +289,7 @@ TEST_CASE("client: a reply to a dot that was not taken for sending is not credit
   bench.hears(pipelining);
   bench.starts(1);
   bench.hears("250 Ok\r\n250 Ok\r\n354 Go on\r\n");
-  bench.client.end_of_content(bench.now);
+  bench.client.send_content({}, true, bench.now);
   bench.hears("250 2.0.0 Ok\r\n"); // the output was not taken in between
   REQUIRE(bench.closed());
   CHECK(bench.last().trouble.kind == Trouble::Kind::malformed);
@@ -306,7 +306,7 @@ TEST_CASE("client: after its end a session takes nothing and answers everybody")
   bench.client.receive("220 hi\r\n", bench.now);
   bench.client.timeout(bench.now + 1h);
   bench.client.content_progress(bench.now);
-  bench.client.end_of_content(bench.now);
+  bench.client.send_content({}, true, bench.now);
   bench.client.abandon_content("x", bench.now);
   bench.client.quit(bench.now);
   bench.pump();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <stdexcept>
 #include <utility>
 
@@ -20,7 +21,11 @@ constexpr std::string_view default_content = "Hi\n";
 ClientConfig config_of(const DialogScript& script) {
   ClientConfig config;
   config.hostname = "relay.example";
+  if (script.head("protocol") == "lmtp") config.protocol = ClientConfig::Protocol::lmtp;
   config.allow_pipelining = script.head("pipelining", "allowed") == "allowed";
+  config.allow_chunking = script.head("chunking", "allowed") == "allowed";
+  config.allow_running_ahead = script.head("ahead") == "yes"; // whatever the round trip
+  config.run_ahead_from = {};
   config.messages_per_connection = std::stoull(script.head("messages", "1000"));
   config.eight_bit = script.head("eight-bit", "send") == "send" ? EightBit::send : EightBit::fail;
   const std::string tls = script.head("tls", "never");
@@ -152,8 +157,10 @@ void DialogPlay::perform(const DialogStep& step) {
     client_.timeout(now_ += std::chrono::seconds(std::stoi(argument)));
   else if (verb == "block")
     client_.content_progress(now_);
-  else if (verb == "dot")
-    client_.end_of_content(now_);
+  else if (verb == "chunk")
+    client_.send_content(unescape(argument), false, now_);
+  else if (verb == "dot" || verb == "last")
+    client_.send_content(unescape(argument), true, now_);
   else if (verb == "abandon")
     client_.abandon_content(argument, now_);
   else
@@ -162,8 +169,8 @@ void DialogPlay::perform(const DialogStep& step) {
 }
 
 void DialogPlay::start(const std::string& arguments) {
+  if (settled_ == started_.size()) dot_out_ = false;
   started_.push_back(transaction_of(arguments));
-  dot_out_ = false;
   client_.start(started_.back(), now_);
 }
 
@@ -181,14 +188,15 @@ void DialogPlay::handle(const Event& event) {
   case Event::Kind::send_content:
     output_ += client_.take_output();
     if (script_.head("content") == "by hand") break;
-    output_ += wire_form(default_content, false, WireEncoder::Stuffing::dots);
-    client_.end_of_content(now_);
+    client_.send_content(wire_form(default_content, false), true, now_);
     dot_out_ = true;
     break;
   case Event::Kind::settled: settled(event); break;
   case Event::Kind::closed:
     ++closed_;
     if (event.pipelining_broken) told.emplace_back("pipelining broken");
+    if (event.chunking_broken) told.emplace_back("chunking broken");
+    if (event.running_ahead_broken) told.emplace_back("running ahead broken");
     told.push_back(
         event.trouble.kind == Trouble::Kind::none
             ? "closed"
@@ -202,6 +210,7 @@ void DialogPlay::settled(const Event& event) {
     broken.emplace_back("a transaction settled twice");
     return;
   }
+  if (event.transaction != settled_) broken.emplace_back("settled out of order");
   const Transaction& transaction = started_[settled_ - 1];
   if (event.results.size() != transaction.recipients.size())
     broken.emplace_back("not one result a recipient");
@@ -220,6 +229,7 @@ void DialogPlay::settled(const Event& event) {
     told.push_back(fmt::format("{} {} {} at {}{}", address, spool::to_string(outcome.action), outcome.status,
                                to_string(result.stage), outcome.indeterminate ? ", indeterminate" : ""));
   }
+  if (event.untried) told.emplace_back("untried");
   if (accepting) ++accepting_transactions;
 }
 
@@ -234,16 +244,27 @@ void DialogPlay::finish() {
 
 std::vector<std::size_t> accepting_replies(const DialogScript& script) {
   std::vector<std::size_t> ends;
-  std::size_t octets = 0;
-  bool after_content = false; // a dot behind content, not a lone one
+  std::deque<bool> unanswered{
+      false}; // by command, the greeting first: whether it ends content, and not a lone dot
+  std::size_t octets = 0, chunk_left = 0;
+  bool in_data = false;
   for (std::size_t i = 0; i < script.steps.size(); ++i) {
-    const DialogStep& step = script.steps[i];
-    if (step.kind == Step::client) {
-      after_content = step.text == ".\r\n" && script.steps[i - 1].kind != Step::server;
-    } else if (step.kind == Step::server) {
-      octets += step.text.size();
-      if (step.text.size() > 3 && step.text[3] == '-') continue;
-      if (std::exchange(after_content, false) && step.text.starts_with('2')) ends.push_back(octets);
+    const auto& [kind, text, line] = script.steps[i];
+    if (kind == Step::client) {
+      if (chunk_left > 0) {
+        chunk_left -= std::min(chunk_left, text.size());
+      } else if (!in_data || text == ".\r\n") {
+        const bool last_chunk = text.starts_with("BDAT ") && text.ends_with(" LAST\r\n");
+        unanswered.push_back(last_chunk || (in_data && script.steps[i - 1].kind != Step::server));
+        if (text.starts_with("BDAT ")) chunk_left = std::stoull(text.substr(5));
+        in_data = false;
+      }
+    } else if (kind == Step::server) {
+      octets += text.size();
+      if ((text.size() > 3 && text[3] == '-') || unanswered.empty()) continue;
+      in_data = text.starts_with("354");
+      if (unanswered.front() && text.starts_with('2')) ends.push_back(octets);
+      unanswered.pop_front();
     }
   }
   return ends;

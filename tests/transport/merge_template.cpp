@@ -201,13 +201,13 @@ TEST_CASE("a value that looks like a delimiter becomes none") {
         "x\ny\n=2D-a\nContent-Type: text/html\n\nevil\n--a--\n");
 }
 
-TEST_CASE("dots that come with values are stuffed, and the size is without") {
+TEST_CASE("dots that come with values stay as they are, and the size counts them once") {
   const auto to = envelope(name(".\r\n.x\r\n"));
   const auto form = MergeTemplate::compile("S: x\r\n\r\n{{name}}", to.field_names());
   REQUIRE(form);
   const auto merged = form->render(to, 0);
-  CHECK(merged.wire == "S: x\r\n\r\n..\r\n..x\r\n");
-  CHECK(merged.size == merged.wire.size() - 2);
+  CHECK(merged.wire == "S: x\r\n\r\n.\r\n.x\r\n");
+  CHECK(merged.size == merged.wire.size());
 }
 
 TEST_CASE("a field that a recipient lacks is told by its name") {

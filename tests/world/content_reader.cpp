@@ -29,6 +29,7 @@ void ContentReader::begin() {
   line_start_ = true;
   done_ = false;
   size_ = bare_ = 0;
+  last_ = '\0';
   text_.clear();
   if (context_ && EVP_DigestInit_ex2(context_.get(), sha256(), nullptr) != 1)
     throw std::runtime_error("no SHA-256");
@@ -65,6 +66,20 @@ std::size_t ContentReader::take(std::string_view input) {
   }
   keep(input.substr(run, at - run));
   return at;
+}
+
+void ContentReader::take_chunk(std::string_view octets) {
+  for (const char octet : octets) { // a CR and an LF need each other
+    if ((octet == '\n') != (last_ == '\r')) ++bare_;
+    if (octet == '\0') ++bare_;
+    last_ = octet;
+  }
+  keep(octets);
+}
+
+void ContentReader::end_chunks() {
+  if (last_ == '\r') ++bare_;
+  done_ = true;
 }
 
 std::string ContentReader::hex_digest() {

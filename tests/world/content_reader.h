@@ -1,5 +1,6 @@
 // Receives the content of one message as a strict host does (RFC 5321 §4.1.1.4, §4.5.2): only CRLF ends a
-// line, only CRLF . CRLF ends the content, and one leading dot of a line is taken away.
+// line, only CRLF . CRLF ends the content, and one leading dot of a line is taken away. Or in chunks (RFC 3030), which are
+// taken as they are.
 #pragma once
 
 #include <openssl/evp.h>
@@ -23,6 +24,9 @@ class ContentReader {
   void begin();
   // Takes what it can of the input and tells how many bytes that was; what follows the final dot is left.
   std::size_t take(std::string_view input);
+
+  void take_chunk(std::string_view octets); // a chunk, or a part of one
+  void end_chunks();
 
   [[nodiscard]] bool done() const { return done_; }
 
@@ -48,6 +52,7 @@ class ContentReader {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
   bool line_start_ = true, done_ = false;
   std::uint64_t size_ = 0, bare_ = 0;
+  char last_ = '\0'; // octet of the chunks so far
   std::string text_;
 };
 

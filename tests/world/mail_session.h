@@ -58,7 +58,10 @@ class MailSession final : public Loop::Watcher {
   void mail(std::string_view line);
   void rcpt(std::string_view line);
   void data();
+  void bdat(std::string_view parameters);
+  void chunk_announced();
   bool content();
+  bool chunk();
   void content_ended();
 
   // TLS.
@@ -116,13 +119,17 @@ class MailSession final : public Loop::Watcher {
 
   bool busy_ = false; // a step waits: nothing else is answered
   bool in_content_ = false;
-  bool unanswered_ = false; // the content is complete, its reply not yet decided
-  bool stalled_ = false;    // reads and forgets
-  bool deaf_ = false;       // doesn't read
-  bool closing_ = false;    // closes once the output is out
-  bool resetting_ = false;  // likewise, by RST
-  bool lingering_ = false;  // our FIN is out, waiting for theirs
-  bool at_end_ = false;     // the client's FIN was read
+  std::optional<std::size_t> chunk_left_; // octets of a chunk that are still to come
+  std::size_t chunk_size_ = 0;
+  bool last_chunk_ = false;
+  bool chunks_begun_ = false; // in this transaction
+  bool unanswered_ = false;   // the content is complete, its reply not yet decided
+  bool stalled_ = false;      // reads and forgets
+  bool deaf_ = false;         // doesn't read
+  bool closing_ = false;      // closes once the output is out
+  bool resetting_ = false;    // likewise, by RST
+  bool lingering_ = false;    // our FIN is out, waiting for theirs
+  bool at_end_ = false;       // the client's FIN was read
   bool ended_ = false;
 };
 

@@ -8,8 +8,8 @@ namespace bulkmail::world {
 namespace {
 
 constexpr std::array<std::string_view, stages> stage_names{
-    "greeting", "ehlo",        "helo", "starttls", "mail", "rcpt", "data",
-    "content",  "end_of_data", "rset", "quit",     "noop", "other"};
+    "greeting", "ehlo",    "helo",        "starttls", "mail", "rcpt", "data",
+    "bdat",     "content", "end_of_data", "rset",     "quit", "noop", "other"};
 
 // Each code point of a JSON string as one byte, so that a world file can name any byte.
 std::string latin1(const std::string& utf8, const std::string& path) {

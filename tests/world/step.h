@@ -13,6 +13,7 @@ enum class Stage : std::uint8_t {
   mail,
   rcpt,
   data,
+  bdat,
   content,
   end_of_data,
   rset,
@@ -20,7 +21,7 @@ enum class Stage : std::uint8_t {
   noop,
   other,
 };
-inline constexpr std::size_t stages = 13;
+inline constexpr std::size_t stages = 14;
 
 std::string_view to_string(Stage stage);
 std::optional<Stage> stage_named(std::string_view name);

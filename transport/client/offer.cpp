@@ -20,6 +20,22 @@ std::uint64_t parse_size(std::string_view argument) {
   return error == std::errc{} && (end == argument.data() + argument.size() || *end == ' ') ? size : 0;
 }
 
+// RFC 9422 §4: words NAME=VALUE; what is not known or not a number says nothing.
+void parse_limits(std::string_view words, Offer& offer) {
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    const std::string_view name = word.substr(0, word.find('='));
+    const std::string_view value = word.substr(std::min(word.size(), name.size() + 1));
+    std::uint32_t limit = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), limit);
+    if (error != std::errc{} || end != value.data() + value.size()) continue;
+    if (is_keyword(name, "MAILMAX")) offer.mail_max = limit;
+    if (is_keyword(name, "RCPTMAX")) offer.rcpt_max = limit;
+    if (is_keyword(name, "RCPTDOMAINMAX")) offer.rcpt_domain_max = limit;
+  }
+}
+
 } // namespace
 
 Offer parse_offer(const Reply& ehlo) {
@@ -37,6 +53,7 @@ Offer parse_offer(const Reply& ehlo) {
     if (is_keyword(word, "STARTTLS")) offer.starttls = true;
     if (is_keyword(word, "CHUNKING")) offer.chunking = true;
     if (is_keyword(word, "SIZE")) offer.size = parse_size(argument);
+    if (is_keyword(word, "LIMITS")) parse_limits(argument, offer);
   }
   return offer;
 }

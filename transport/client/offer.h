@@ -14,6 +14,8 @@ struct Offer {
        dsn = false;
   bool starttls = false, chunking = false;
   std::optional<std::uint64_t> size; // 0: no fixed limit
+  // RFC 9422; 0: none announced.
+  std::uint32_t mail_max = 0, rcpt_max = 0, rcpt_domain_max = 0;
 };
 
 [[nodiscard]] Offer parse_offer(const Reply& ehlo);

@@ -35,7 +35,7 @@ void Client::starttls_answered() {
 void Client::await_handshake() {
   push(Verb::handshake);
   untaken_ = commands_.size(); // nothing of it is ours to send
-  events_.push_back({.kind = Event::Kind::start_tls, .results = {}, .trouble = {}});
+  events_.push_back({.kind = Event::Kind::start_tls});
 }
 
 bool Client::shaking_hands() const { return unanswered() && commands_[oldest_].verb == Verb::handshake; }
@@ -43,7 +43,9 @@ bool Client::shaking_hands() const { return unanswered() && commands_[oldest_].v
 // Whatever was heard before could have come from anybody: only the EHLO after TLS counts (RFC 3207 §4.2).
 void Client::tls_established(Monotonic now) {
   if (closed_ || !shaking_hands()) return;
+  now_ = now;
   ++oldest_;
+  ++replies_;
   secured_ = true;
   offer_ = {};
   if (config_.tls == UseTls::at_once) {
@@ -52,7 +54,7 @@ void Client::tls_established(Monotonic now) {
   } else {
     send(Verb::ehlo);
   }
-  arm(now);
+  arm();
 }
 
 void Client::tls_failed(std::string_view why, Monotonic) {

@@ -1,5 +1,7 @@
 #include "transport/client/suitable.h"
 
+#include "spool/ascii.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -70,6 +72,20 @@ std::optional<RecipientResult> unsuitable(const TransactionRecipient& recipient,
     return never_sent(Stage::rcpt, "5.6.7", "the address needs SMTPUTF8");
   }
   return std::nullopt;
+}
+
+bool RecipientLimits::takes(std::string_view address) {
+  if (recipients_ != 0 && taken_ == recipients_) return false;
+  if (domains_ != 0) {
+    std::string domain(address.substr(std::min(address.rfind('@'), address.size())));
+    std::ranges::transform(domain, domain.begin(), spool::lower);
+    if (std::ranges::find(known_, domain) == known_.end()) {
+      if (known_.size() == domains_) return false;
+      known_.push_back(std::move(domain));
+    }
+  }
+  ++taken_;
+  return true;
 }
 
 bool is_parameter_value(std::string_view text) {

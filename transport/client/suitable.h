@@ -5,7 +5,11 @@
 #include "transport/client/offer.h"
 #include "transport/client/transaction.h"
 
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace bulkmail::transport {
 
@@ -18,6 +22,21 @@ enum class EightBit : std::uint8_t { send, fail };
 // Why this recipient can't.
 [[nodiscard]] std::optional<RecipientResult> unsuitable(const TransactionRecipient& recipient,
                                                         bool smtp_utf8);
+
+// What of a transaction's recipients a host takes at once (RFC 9422): the others go into another one.
+class RecipientLimits {
+ public:
+  explicit RecipientLimits(const Offer& offer)
+      : recipients_(offer.rcpt_max),
+        domains_(offer.rcpt_domain_max) {}
+
+  [[nodiscard]] bool takes(std::string_view address); // asked once for each, in their order
+
+ private:
+  std::uint32_t recipients_, domains_; // 0: no limit
+  std::uint32_t taken_ = 0;
+  std::vector<std::string> known_; // domains of those taken
+};
 
 // Printable ASCII without a space (RFC 3461 §4 xtext is): safe as a parameter's value.
 [[nodiscard]] bool is_parameter_value(std::string_view text);

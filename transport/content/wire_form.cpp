@@ -79,10 +79,9 @@ void WireEncoder::put(std::string_view text, std::string& out) {
   write(text, out);
 }
 
-// Text as it is meant, at a line's start stuffed for the wire.
+// Text as it is meant.
 void WireEncoder::write(std::string_view text, std::string& out) {
   if (text.empty()) return;
-  if (line_start_ && stuffing_ == Stuffing::dots && text.front() == '.') out += '.';
   line_start_ = false;
   out.append(text);
   size_ += text.size();
@@ -97,8 +96,8 @@ void WireEncoder::end_line(std::string& out) {
   line_start_ = true;
 }
 
-std::string wire_form(std::string_view content, bool source_dot_stuffed, WireEncoder::Stuffing stuffing) {
-  WireEncoder encoder(source_dot_stuffed, stuffing);
+std::string wire_form(std::string_view content, bool source_dot_stuffed) {
+  WireEncoder encoder(source_dot_stuffed);
   std::string out;
   encoder.encode(content, out);
   encoder.finish(out);

@@ -1,9 +1,9 @@
 // A message's content as it goes over the wire (RFC 5321 §2.3.8, §4.5.2).
 //
 // LF and CRLF both end a line and leave as CRLF; a bare CR leaves as a space; NUL is left out; a last line
-// without an end gets one; nothing else changes. Dot-stuffing is redone from scratch, so that no malformed
-// end of data gets through (SMTP smuggling, CVE-2023-51764): the wire has neither a bare CR nor a bare LF,
-// and no line of a single dot.
+// without an end gets one; nothing else changes. This is what BDAT carries, and SIZE= counts; DATA has its leading dots
+// doubled (dot_stuffing.h), afresh, so that no malformed end of data gets through (SMTP smuggling, CVE-2023-51764): there is
+// neither a bare CR nor a bare LF.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,14 @@ namespace bulkmail::transport {
 // Encodes block by block, cut anywhere: file bytes in, wire bytes out.
 class WireEncoder {
  public:
-  enum class Stuffing : std::uint8_t { none, dots };
-
   // `source_dot_stuffed`: a leading dot in the input is doubled (BSMTP) and is undone first. A leading dot
   // that stands alone, which no right writer leaves there, is the writer's own and kept.
-  WireEncoder(bool source_dot_stuffed, Stuffing stuffing)
-      : source_stuffed_(source_dot_stuffed),
-        stuffing_(stuffing) {}
+  explicit WireEncoder(bool source_dot_stuffed) : source_stuffed_(source_dot_stuffed) {}
 
   void encode(std::string_view block, std::string& out);
   void finish(std::string& out); // ends an unfinished line
 
-  // Octets so far in wire form before dot-stuffing: what SIZE= declares.
+  // Octets so far: what SIZE= declares.
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
   [[nodiscard]] bool eight_bit() const { return eight_bit_; }
@@ -39,7 +35,6 @@ class WireEncoder {
   void end_line(std::string& out);
 
   bool source_stuffed_;
-  Stuffing stuffing_;
   bool line_start_ = true;
   bool held_dot_ = false;   // a leading dot of the input: doubled or alone, the next octet tells
   bool pending_cr_ = false; // a CR at the end of what came: of a line end or bare, the next octet tells
@@ -48,7 +43,6 @@ class WireEncoder {
 };
 
 // A whole small message.
-[[nodiscard]] std::string wire_form(std::string_view content, bool source_dot_stuffed,
-                                    WireEncoder::Stuffing stuffing);
+[[nodiscard]] std::string wire_form(std::string_view content, bool source_dot_stuffed);
 
 } // namespace bulkmail::transport

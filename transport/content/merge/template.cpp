@@ -275,7 +275,7 @@ MergedContent MergeTemplate::render(const spool::Envelope& envelope, std::size_t
     content += body;
   }
   MergedContent merged;
-  WireEncoder encoder(false, WireEncoder::Stuffing::dots);
+  WireEncoder encoder(false);
   encoder.encode(content, merged.wire);
   encoder.finish(merged.wire);
   merged.size = encoder.size();

@@ -4,7 +4,7 @@
 // What has no placeholder leaves as it came, octet for octet. Parts that are no text, messages within the message and all
 // that is signed (multipart/signed) are left alone.
 //
-//   auto compiled = MergeTemplate::compile(wire_form(content, stuffed, none), envelope.field_names());
+//   auto compiled = MergeTemplate::compile(wire_form(content, stuffed), envelope.field_names());
 //   for each recipient: if (auto problem = compiled->refuses(envelope, recipient)) … at claim …
 //   for each recipient: compiled->render(envelope, recipient)                       … while sending …
 #pragma once
@@ -20,8 +20,8 @@
 namespace bulkmail::transport {
 
 struct MergedContent {
-  std::string wire;       // dot-stuffed
-  std::uint64_t size = 0; // before dot-stuffing: what SIZE= declares
+  std::string wire;
+  std::uint64_t size = 0; // what SIZE= declares
   bool eight_bit = false;
 };
 
