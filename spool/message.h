@@ -1,12 +1,12 @@
 // One claimed message: its facts, and what became of each recipient.
 //
-// As long as nothing did, it is four words. Belongs to one thread; everything that another thread needs is taken as a
-// Snapshot, which is immutable. Outcomes are shared, so that 100 recipients answered alike cost one.
+// As long as nothing did, it is five words; of a single recipient, which most messages have, the outcome and little more is
+// added. Belongs to one thread; everything that another thread needs is taken as a Snapshot, which is immutable.
 #pragma once
 
-#include "spool/outcome.h"
 #include "spool/packed_facts.h"
 #include "spool/shared_blocks.h"
+#include "spool/shared_outcome.h"
 
 #include <cstdint>
 #include <memory>
@@ -41,8 +41,8 @@ struct Forecast {
 // Everything a status file says, frozen.
 struct Snapshot {
   PackedFacts facts;
-  SharedBlocks<RecipientState> states;                   // empty: all are queued
-  SharedBlocks<std::shared_ptr<const Outcome>> outcomes; // null where no recipient has it
+  SharedBlocks<RecipientState> states;  // empty: all are queued
+  SharedBlocks<SharedOutcome> outcomes; // none where no recipient has it
   Counts counts;
   std::optional<Forecast> forecast;
   std::uint32_t serial = 0;
@@ -80,9 +80,8 @@ class Message {
 
   [[nodiscard]] std::uint16_t attempts(std::size_t recipient) const { return state(recipient).attempts; }
 
-  [[nodiscard]] const Outcome* outcome(std::size_t recipient) const; // null: queued
-
-  [[nodiscard]] std::shared_ptr<const Outcome> shared_outcome(std::size_t recipient) const;
+  // Null: queued. Those answered together have the same one. Good until something of the message changes.
+  [[nodiscard]] const SharedOutcome* outcome(std::size_t recipient) const;
 
   [[nodiscard]] Counts counts() const;
 
@@ -99,11 +98,10 @@ class Message {
   void set_forecast(const std::optional<Forecast>& forecast);
 
   // A recipient that has a final action keeps it: such an index is ignored. Answers how many were changed.
-  std::size_t apply(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome);
+  std::size_t apply(std::span<const std::uint32_t> recipients, SharedOutcome outcome);
 
   // Sets what recovery knows: the outcome and how often each was tried, whatever was known before.
-  void restore(std::span<const std::uint32_t> recipients, std::shared_ptr<const Outcome> outcome,
-               std::uint16_t attempts);
+  void restore(std::span<const std::uint32_t> recipients, SharedOutcome outcome, std::uint16_t attempts);
 
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
 
@@ -113,13 +111,22 @@ class Message {
   void set_serial(std::uint32_t serial) { serial_ = serial; }
 
  private:
-  struct Record; // what happened; null: nothing yet
+  struct Single; // what happened to the one recipient that there is
+  struct Record; // … or to several
+
+  [[nodiscard]] bool single() const { return total_ == 1; }
 
   [[nodiscard]] RecipientState state(std::size_t recipient) const;
+  void set_single(SharedOutcome outcome, std::uint16_t attempts);
   Record& record();
 
   PackedFacts facts_;
-  std::unique_ptr<Record> record_;
+
+  union { // null: nothing yet
+    Single* single_ = nullptr;
+    Record* record_;
+  };
+
   Wall expires_;
   std::uint32_t serial_ = 0;
   std::uint32_t total_;

@@ -268,7 +268,7 @@ class Recovery {
     Message& message = *recovered.message;
     for (const JournalRecord* const state : journalled.states) {
       if (const auto* kept = std::get_if<KeptRecord>(state)) {
-        message.restore(kept->recipients, std::make_shared<const Outcome>(kept->outcome), kept->attempts);
+        message.restore(kept->recipients, shelf_.share(kept->outcome), kept->attempts);
         continue;
       }
       if (const auto* notice = std::get_if<NoticeRecord>(state)) {
@@ -277,7 +277,7 @@ class Recovery {
       }
       const auto& record = std::get<OutcomeRecord>(*state);
       const auto outcome = std::make_shared<const Outcome>(record.outcome);
-      message.apply(record.recipients, outcome);
+      message.apply(record.recipients, shelf_.share(*outcome));
       OutcomeEvents events{message.packed(), outcome, record.first_event, record.time, {}, {}};
       for (std::size_t n = 0; n < record.recipients.size(); ++n) {
         const std::uint32_t recipient = record.recipients[n];
@@ -303,9 +303,9 @@ class Recovery {
     RecoveredNotice notice{record, {}};
     for (const std::uint32_t index : record.recipients) {
       if (index >= message.recipients()) continue;
-      auto outcome = message.shared_outcome(index);
-      if (outcome && (outcome->action == Action::delayed) == (record.kind == NoticeKind::delay))
-        notice.recipients.push_back({index, std::move(outcome)});
+      const SharedOutcome* const outcome = message.outcome(index);
+      if (outcome != nullptr && (outcome->action() == Action::delayed) == (record.kind == NoticeKind::delay))
+        notice.recipients.push_back({index, *outcome});
     }
     notices.push_back(std::move(notice));
   }
@@ -325,6 +325,7 @@ class Recovery {
   milliseconds expire_;
   Wall now_;
   std::optional<HandlingMark> mark_;
+  OutcomeShelf shelf_;
   JournalContents journal_;
   std::unordered_map<std::uint64_t, Journalled> messages_;
   std::unordered_multimap<std::string_view, Journalled*> by_id_, by_name_;

@@ -38,6 +38,9 @@ namespace {
 // Threads for blocking disk work: claim, journal, status files, LMTP and a few content reads at once.
 constexpr const char* pool_threads = "8";
 constexpr std::chrono::milliseconds lock_poll{50};
+constexpr int large_block = 512 * 1024;
+constexpr int spare_memory =
+    4 * 1024 * 1024; // that malloc keeps at the end of its own, so as not to ask each time
 
 int misconfigured(const std::string& text) {
   fmt::print(stderr, "bulkmail: {}\n", text);
@@ -133,7 +136,9 @@ class Service {
               {"max", latency.max_ms()}};
     });
     warn_of_keys(config_);
-    return engine_->recover();
+    auto recovered = engine_->recover();
+    malloc_trim(0); // of what was read a good half was only there to be compared
+    return recovered;
   }
 
   void listen() {
@@ -259,6 +264,10 @@ void prepare_process(const Config& config) {
   setenv("UV_THREADPOOL_SIZE", pool_threads, 1);
   // The pool's threads allocate little and free elsewhere: an arena for each would only hold memory back.
   mallopt(M_ARENA_MAX, static_cast<int>(config.agent.workers));
+  // What grows with the queue lies by itself and goes back to the system when it moves. Left alone, malloc would raise this
+  // bound with the first large block that is freed, and the holes of such blocks would stay.
+  mallopt(M_MMAP_THRESHOLD, large_block);
+  mallopt(M_TRIM_THRESHOLD, spare_memory);
   umask(0007); // the spool's group may read what is made for it, nobody else
 }
 

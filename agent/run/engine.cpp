@@ -118,7 +118,7 @@ void Engine::adopt(std::unique_ptr<spool::Message> owned, Now now) {
     left.push_back(i);
     if (message.attempts(i) == 0 && message.action(i) != Action::delayed) continue;
     const auto next = message.action(i) == Action::delayed
-                          ? message.outcome(i)->next_attempt_date.value_or(now.wall)
+                          ? message.outcome(i)->next_attempt_date().value_or(now.wall)
                           : now.wall;
     const milliseconds wait = std::clamp(next - now.wall, milliseconds{0}, longest);
     consignment.restored.push_back({i, message.attempts(i), now.mono + wait});
@@ -283,10 +283,10 @@ void Engine::expired(std::uint64_t number, std::vector<std::uint32_t> recipients
   progress_.failed += recipients.size();
   std::ranges::stable_sort(recipients, {}, [&](std::uint32_t one) { return message->outcome(one); });
   for (std::size_t begin = 0; begin < recipients.size();) {
-    const spool::Outcome* last = message->outcome(recipients[begin]);
+    const spool::SharedOutcome* last = message->outcome(recipients[begin]);
     std::size_t end = begin + 1;
     while (end < recipients.size() && message->outcome(recipients[end]) == last) ++end;
-    spool::Outcome outcome = last != nullptr ? *last : spool::Outcome{};
+    spool::Outcome outcome = last != nullptr ? last->whole() : spool::Outcome{};
     if (last == nullptr) outcome.diagnostic_code = "x-bulkmail; its time was over before it could be tried";
     outcome.action = Action::failed;
     outcome.source = Source::expired;

@@ -130,7 +130,7 @@ void Ledger::Book::settle(Message& message, std::span<const std::uint32_t> recip
   events.time = now.wall;
   events.recipients = std::move(record.recipients);
   events.outcome = std::make_shared<const Outcome>(std::move(record.outcome));
-  message.apply(events.recipients, events.outcome);
+  message.apply(events.recipients, shelf_.share(*events.outcome));
   events.attempts.reserve(events.recipients.size());
   for (const std::uint32_t index : events.recipients) events.attempts.push_back(message.attempts(index));
   note_outcome(entry, events, now);

@@ -146,6 +146,7 @@ class Ledger::Book {
   std::shared_ptr<CommitFiles> files_;
   NumberTable<Entry> entries_;
   std::unordered_map<std::uint64_t, DropProblem> condemned_;
+  OutcomeShelf shelf_;
 
   std::uint64_t next_event_ = 1;
   std::uint64_t next_message_ = 1;

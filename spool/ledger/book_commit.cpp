@@ -8,7 +8,7 @@ namespace bulkmail::spool {
 namespace {
 
 // Of old states a commit takes so much along at most, so that outcomes don't wait for it.
-constexpr std::size_t carried_per_commit = 256 * 1024;
+constexpr std::size_t carried_per_commit = 128 * 1024;
 constexpr std::size_t looked_at_per_commit = 20'000; // messages, some tenths of a millisecond
 
 } // namespace

@@ -20,16 +20,16 @@ void append_state(const Message& message, std::string& out) {
   const Counts counts = message.counts();
   if (counts.queued == counts.total) return;
   using Tried =
-      std::tuple<const Outcome*, std::uint16_t, std::uint32_t>; // with how many attempts, which recipient
+      std::tuple<const SharedOutcome*, std::uint16_t, std::uint32_t>; // with how many attempts, which recipient
   std::vector<Tried> tried;
   tried.reserve(counts.total - counts.queued);
   for (std::uint32_t index = 0; index < counts.total; ++index)
-    if (const Outcome* const outcome = message.outcome(index))
+    if (const SharedOutcome* const outcome = message.outcome(index))
       tried.emplace_back(outcome, message.attempts(index), index);
   std::sort(tried.begin(), tried.end());
   for (std::size_t start = 0; start < tried.size();) {
     const auto [outcome, attempts, first] = tried[start];
-    KeptRecord record{message.number(), attempts, {}, *outcome};
+    KeptRecord record{message.number(), attempts, {}, outcome->whole()};
     for (; start < tried.size() && std::get<0>(tried[start]) == outcome &&
            std::get<1>(tried[start]) == attempts;
          ++start)

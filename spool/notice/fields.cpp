@@ -123,7 +123,7 @@ std::string delivery_status(const Notice& notice, bool utf8, std::string_view ho
   }
   append_field(out, "Arrival-Date", mail_date(notice.facts->arrival_date));
   for (const NoticeRecipient& one : notice.recipients)
-    append_recipient(out, envelope.recipient(one.index), *one.outcome, utf8);
+    append_recipient(out, envelope.recipient(one.index), one.outcome.whole(), utf8);
   return out;
 }
 

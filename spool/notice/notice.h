@@ -8,7 +8,7 @@
 #include "spool/message_facts.h"
 #include "spool/notice/policy.h"
 #include "spool/notice/returned.h"
-#include "spool/outcome.h"
+#include "spool/shared_outcome.h"
 
 #include <cstdint>
 #include <memory>
@@ -20,7 +20,7 @@ namespace bulkmail::spool {
 
 struct NoticeRecipient {
   std::uint32_t index = 0;
-  std::shared_ptr<const Outcome> outcome;
+  SharedOutcome outcome;
 };
 
 struct Notice {

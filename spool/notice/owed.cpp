@@ -6,8 +6,8 @@ namespace bulkmail::spool {
 namespace {
 
 // Only a delay that lasts is worth telling.
-bool still_so(NoticeKind kind, const Outcome& outcome) {
-  return (kind == NoticeKind::delay) == (outcome.action == Action::delayed);
+bool still_so(NoticeKind kind, const SharedOutcome& outcome) {
+  return (kind == NoticeKind::delay) == (outcome.action() == Action::delayed);
 }
 
 } // namespace
@@ -47,9 +47,9 @@ void OwedNotices::restore(const Message& message, std::vector<RecoveredNotice> n
     }
   }
   for (std::uint32_t index = 0; index < message.counts().total; ++index) {
-    const Outcome* const outcome = message.outcome(index);
+    const SharedOutcome* const outcome = message.outcome(index);
     if (outcome != nullptr)
-      note(message, {&index, 1}, *outcome, outcome->last_attempt_date.value_or(now), dsn);
+      note(message, {&index, 1}, outcome->said(), outcome->last_attempt_date().value_or(now), dsn);
   }
 }
 
@@ -81,7 +81,7 @@ std::vector<NoticeRecord> OwedNotices::cut(const Message& message, Wall now, std
                           {first, first + static_cast<std::ptrdiff_t>(count)}};
       Notice notice{message.facts(), kind, record.serial, now, {}};
       for (const std::uint32_t index : record.recipients)
-        notice.recipients.push_back({index, message.shared_outcome(index)});
+        notice.recipients.push_back({index, *message.outcome(index)});
       cut_.push_back({batch, std::move(notice)});
       owed.told.push_back(record);
       records.push_back(std::move(record));

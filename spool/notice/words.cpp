@@ -64,7 +64,7 @@ std::string_view success_of(Action action) {
 }
 
 void append_recipient(std::string& out, const Notice& notice, const NoticeRecipient& one) {
-  const Outcome& outcome = *one.outcome;
+  const Outcome outcome = one.outcome.whole();
   constexpr std::size_t enough = 320;
   fmt::format_to(std::back_inserter(out), "\n  <{}>\n",
                  one_line(notice.facts->envelope.recipient(one.index).address, enough));

@@ -50,9 +50,7 @@ std::string decode_xtext(std::string_view xtext) {
   return text;
 }
 
-OutcomeFields::OutcomeFields(const Outcome* outcome) {
-  const Outcome unknown;
-  const Outcome& known = outcome != nullptr ? *outcome : unknown;
+OutcomeFields::OutcomeFields(const Outcome& known) {
   JsonWriter before(before_attempts_);
   before.key("action").string(to_string(known.action));
   before.key("status").text("", known.status);

@@ -12,7 +12,7 @@ namespace bulkmail::spool {
 // What recipients answered alike have in common, rendered once for all of them.
 class OutcomeFields {
  public:
-  explicit OutcomeFields(const Outcome* outcome); // null: queued, all unknown
+  explicit OutcomeFields(const Outcome& known); // of who is queued: all unknown
 
   // The members from "final_recipient" to "will_retry_until", into an open object.
   void append(std::string& out, const Recipient& recipient, unsigned attempts) const;

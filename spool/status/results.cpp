@@ -21,7 +21,7 @@ constexpr std::size_t first_window = 1 << 20;
 
 void render(const OutcomeEvents& events, std::string& out) {
   const auto facts = events.facts.unpack();
-  const OutcomeFields fields(events.outcome.get());
+  const OutcomeFields fields(*events.outcome);
   std::string common; // what stands between a line's seq and its recipient
   JsonWriter json(common);
   json.key("event").string(to_string(events.outcome->action)).key("event_time").date(events.time);

@@ -120,7 +120,7 @@ bool StatusText::wanted(Action action) const {
 const OutcomeFields& StatusText::fields_of(std::uint32_t outcome) {
   auto& kept = fields_[outcome % fields_.size()];
   if (!kept || kept->first != outcome)
-    kept.emplace(outcome, OutcomeFields(outcome == 0 ? nullptr : snapshot_.outcomes[outcome - 1].get()));
+    kept.emplace(outcome, OutcomeFields(outcome == 0 ? Outcome() : snapshot_.outcomes[outcome - 1].whole()));
   return kept->second;
 }
 

@@ -91,7 +91,7 @@ TEST_CASE("A recipient tried before waits longer than one tried first") {
   auto before = std::make_shared<spool::Outcome>();
   before->action = spool::Action::delayed;
   const std::uint32_t first = 0;
-  message.apply({&first, 1}, before);
+  message.apply({&first, 1}, spool::SharedOutcome(before));
   const auto later = answered(RecipientResult::Kind::refused, 451, "later");
   const auto settlement = settler.settle(work_for(message), std::vector{later, later}, peer, now);
   CHECK(settlement.dispositions[0].due == now.mono + 10min);

@@ -104,8 +104,8 @@ TEST_CASE("a snapshot of many recipients stays as it was, whichever of them chan
   for (std::uint32_t n = 0; n < count; n += 3) message.apply(Indices{n}, outcome(Action::relayed));
   for (std::uint32_t n = 0; n < count; ++n) {
     REQUIRE(before.state(n).action == Action::delayed);
-    REQUIRE(before.outcomes[before.state(n).outcome - 1]->action == Action::delayed);
-    REQUIRE(message.outcome(n)->action == (n % 3 == 0 ? Action::relayed : Action::delayed));
+    REQUIRE(before.outcomes[before.state(n).outcome - 1].action() == Action::delayed);
+    REQUIRE(message.outcome(n)->action() == (n % 3 == 0 ? Action::relayed : Action::delayed));
   }
 }
 

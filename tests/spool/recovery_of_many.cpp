@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int count = 6'000; // some commits of 256 KiB
+constexpr int count = 6'000; // some commits of 128 KiB
 
 std::string id_of(int n) { return fmt::format("m{:05}", n); }
 

@@ -38,7 +38,7 @@ TEST_CASE("a line of results has the event and the recipient's fields") {
   facts->id = "a";
   facts->envelope = builder.take();
   std::string lines;
-  render_results(OutcomeEvents{PackedFacts(facts), std::make_shared<Outcome>(relayed()), 41, noon, {0, 1}, {1, 3}}, lines);
+  render_results(OutcomeEvents{PackedFacts(facts), std::make_shared<const Outcome>(relayed()), 41, noon, {0, 1}, {1, 3}}, lines);
   const std::string first = lines.substr(0, lines.find('\n') + 1);
   CHECK(first == R"({"seq":41,"event":"relayed","event_time":"2026-11-24T12:00:00.000Z","id":"a",)"
                  R"("sender":"list@example.org","final_recipient":"rfc822; ann@d1.example",)"

@@ -37,11 +37,11 @@ Message example(bool with_outcomes) {
   Outcome good = relayed();
   good.tls = TlsInfo{"TLSv1.3", "TLS_AES_256_GCM_SHA384", "dane", true};
   good.last_attempt_date = arrival + 1s;
-  message.apply(std::vector<std::uint32_t>{0}, std::make_shared<Outcome>(good));
+  message.apply(std::vector<std::uint32_t>{0}, std::make_shared<const Outcome>(good));
   Outcome delayed = delayed_until(arrival + 300s);
   delayed.will_retry_until = arrival + 120h;
   delayed.indeterminate = true;
-  message.apply(std::vector<std::uint32_t>{1}, std::make_shared<Outcome>(delayed));
+  message.apply(std::vector<std::uint32_t>{1}, std::make_shared<const Outcome>(delayed));
   return message;
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("a forecast is told of, to the second, as long as something is left to
   message.set_forecast(std::nullopt);
   status = nlohmann::json::parse(render_status(message.snapshot(arrival), {}));
   CHECK(status["forecast"].is_null());
-  message.apply(std::vector<std::uint32_t>{0, 1, 2}, std::make_shared<Outcome>(relayed()));
+  message.apply(std::vector<std::uint32_t>{0, 1, 2}, std::make_shared<const Outcome>(relayed()));
   status = nlohmann::json::parse(render_status(message.snapshot(arrival), {}));
   CHECK_FALSE(status.contains("forecast"));
 }
@@ -134,7 +134,7 @@ TEST_CASE(
   for (std::uint32_t n = 0; n < count; n += 2) { // so many outcomes that few are kept while it is rendered
     Outcome outcome = relayed();
     outcome.diagnostic_code = "smtp; 250 Ok " + std::to_string(n % 100);
-    message.apply(std::vector<std::uint32_t>{n}, std::make_shared<Outcome>(outcome));
+    message.apply(std::vector<std::uint32_t>{n}, std::make_shared<const Outcome>(outcome));
   }
   const Snapshot snapshot = message.snapshot(arrival);
   const LedgerConfig config;
