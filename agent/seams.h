@@ -59,6 +59,29 @@ class Channel {
   virtual void pause_reading(bool paused) = 0;
 };
 
+// What leads to something final, a program or a file, and takes what is written up to its end. Destroying it before it has
+// ended stops the program, with all that it has started, or drops the file.
+class Outlet {
+ public:
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+
+    virtual void received(std::string_view /*bytes*/) {} // what a program says
+
+    virtual void drained() = 0; // all that was written is taken, after not all of it was
+
+    // One of these is the last call.
+    virtual void ended(int code, int signal) = 0;  // the program exited or died; 0: the file is in its place
+    virtual void broken(std::string_view why) = 0; // it could not be opened or written
+  };
+
+  virtual ~Outlet() = default;
+  virtual void write(std::string bytes) = 0;
+  [[nodiscard]] virtual std::size_t unwritten() const = 0;
+  virtual void end() = 0; // nothing more is written
+};
+
 class Datagram {
  public:
   class Handler {
@@ -89,16 +112,29 @@ class Network {
                                                        Datagram::Handler& handler) = 0;
 };
 
+// What else there is on this machine to hand mail to.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+  // To the unix socket of that path.
+  [[nodiscard]] virtual std::unique_ptr<Channel> connect(const std::string& socket,
+                                                         Channel::Handler& handler) = 0;
+  // A program, by its whole path the first of the arguments, with that environment and no other.
+  [[nodiscard]] virtual std::unique_ptr<Outlet> start(const std::vector<std::string>& arguments,
+                                                      const std::vector<std::string>& environment,
+                                                      Outlet::Handler& handler) = 0;
+};
+
 // One request over HTTPS to a host whose certificate has to hold.
 struct HttpsRequest {
   std::string host; // canonical
   std::uint16_t port = 443;
-  std::string path;                          // begins with "/"
+  std::string path;                           // begins with "/"
   std::vector<resolver::IpAddress> addresses; // of the host, tried in turn
-  std::string content_type, body;            // to be sent; no type: nothing is sent, only asked for
-  std::string ca_file;                       // trust store; "": the system's
-  std::chrono::milliseconds timeout{60'000}; // for all of it
-  std::size_t longest_answer = 65'536;       // octets
+  std::string content_type, body;             // to be sent; no type: nothing is sent, only asked for
+  std::string ca_file;                        // trust store; "": the system's
+  std::chrono::milliseconds timeout{60'000};  // for all of it
+  std::size_t longest_answer = 65'536;        // octets
 };
 
 // The answer's body, of a 2xx alone; or what went wrong, fit for a log line.
@@ -125,6 +161,7 @@ struct Seams {
   Clock& clock;
   Pool& pool;
   Network& network;
+  Machine& machine;
   Https& https;
   Log& log;
 };

@@ -24,12 +24,6 @@ std::shared_ptr<const MxRules> rules_from(const ResolverConfig& config) {
   return rules;
 }
 
-struct TargetHash {
-  std::size_t operator()(const Target& target) const {
-    return std::hash<std::string_view>{}(target.domain) + target.port * 0x9e3779b97f4a7c15U;
-  }
-};
-
 template <class T>
 std::optional<T> take_first(std::deque<T>& queue) {
   if (queue.empty()) return std::nullopt;
@@ -73,7 +67,8 @@ struct Resolver::Impl {
                                                                      now + longest_negative}));
       return;
     }
-    go_on(*routes.try_emplace(target, *canonical, target.port, rules, now).first, now);
+    const Target clean{*canonical, target.port, target.host};
+    go_on(*routes.try_emplace(target, clean, rules, now).first, now);
     take_finished(now);
   }
 

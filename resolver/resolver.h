@@ -16,6 +16,7 @@
 #pragma once
 
 #include "resolver/route.h"
+#include "resolver/target.h"
 
 #include <chrono>
 #include <cstdint>
@@ -43,14 +44,6 @@ struct ResolverConfig {
   bool dane = true;                     // ask for TLSA records
   std::size_t cache_entries = 200'000;
   std::size_t sockets = 2000; // questions in flight at once, each with a socket of its own; 2000 at most
-};
-
-// What a route is asked for to.
-struct Target {
-  std::string domain;      // as it stands in an address, or a literal
-  std::uint16_t port = 25; // where its hosts take mail; TLSA records are a port's
-
-  bool operator==(const Target&) const = default;
 };
 
 // The TXT records of a name, the strings of each joined; none is an answer too.
@@ -89,7 +82,7 @@ class Resolver {
   ~Resolver();
   Resolver(Resolver&&) noexcept;
 
-  // Asks for the route to a domain or literal; the answer is named by what was asked for. The answer comes by
+  // Asks for the route to a domain, literal or host; the answer is named by what was asked for. The answer comes by
   // next_route(), at once if it is cached; asked again while under way, one answer serves all.
   void want(const Target& target, Monotonic now);
   [[nodiscard]] std::optional<std::pair<Target, RouteAnswer>> next_route();

@@ -27,10 +27,16 @@ std::size_t leading_digits(std::string_view text) {
   return count;
 }
 
-// RFC 3463 §2: class "." 1*3digit "." 1*3digit, then a space or the end. Of another class than the code's it
-// lies.
+// Of another class than the code's it lies.
 std::string_view parse_enhanced(std::string_view text, int code) {
-  if (text.size() < 2 || text[0] - '0' != code / 100 || code / 100 == 3 || text[1] != '.') return {};
+  const std::string_view status = leading_status(text);
+  return !status.empty() && status[0] - '0' == code / 100 ? status : std::string_view{};
+}
+
+} // namespace
+
+std::string_view leading_status(std::string_view text) {
+  if (text.size() < 2 || std::string_view("245").find(text[0]) == text.npos || text[1] != '.') return {};
   const std::size_t subject = leading_digits(text.substr(2));
   const std::size_t dot = 2 + subject;
   if (subject < 1 || subject > 3 || dot >= text.size() || text[dot] != '.') return {};
@@ -39,8 +45,6 @@ std::string_view parse_enhanced(std::string_view text, int code) {
   if (detail < 1 || detail > 3 || (end < text.size() && text[end] != ' ')) return {};
   return text.substr(0, end);
 }
-
-} // namespace
 
 std::string Reply::text() const {
   std::string out = fmt::format("{}", code);

@@ -29,6 +29,9 @@ struct Reply {
   [[nodiscard]] std::string text() const; // "250 2.1.5 Ok", lines joined by " / ", at most 1000 octets
 };
 
+// The status that a text begins with, class "." 1*3digit "." 1*3digit and then a space or the end (RFC 3463 §2); empty: none.
+[[nodiscard]] std::string_view leading_status(std::string_view text);
+
 // The host is closing down or has had enough of us, whatever the command was (RFC 5321 §3.8).
 inline constexpr int service_not_available = 421;
 
@@ -41,6 +44,7 @@ inline constexpr int service_not_available = 421;
 class SharedReply {
  public:
   SharedReply() = default;
+
   SharedReply(std::nullopt_t) {}
 
   SharedReply(Reply reply) : reply_(std::make_shared<const Reply>(std::move(reply))) {}

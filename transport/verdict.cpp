@@ -21,6 +21,8 @@ constexpr std::string_view not_accepting_messages = ".3.2";
 constexpr std::string_view too_many = ".5.3";
 constexpr std::string_view undefined = ".0.0";
 
+constexpr std::string_view bad_credentials = ".7.8"; // RFC 4954 §6
+
 char class_of(Action action) {
   return action == Action::delayed ? '4' : action == Action::failed ? '5' : '2';
 }
@@ -31,6 +33,7 @@ std::string status_for(Action action, const Reply& reply, Stage stage) {
   std::string status(1, class_of(action));
   if (!reply.enhanced.empty()) return status.append(reply.enhanced, 1);
   if (stage == Stage::rcpt && too_many_recipients(reply)) return status.append(too_many);
+  if (stage == Stage::auth) return status.append(bad_credentials);
   const bool about_the_host = stage == Stage::greeting || reply.code == service_not_available;
   return status.append(about_the_host ? not_accepting_messages : undefined);
 }
@@ -92,7 +95,8 @@ Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_inde
   using Kind = RecipientResult::Kind;
   switch (result.kind) {
   case Kind::accepted: {
-    Outcome outcome = replied(peer.final_delivery ? Action::delivered : Action::relayed, *result.reply, result.stage, peer, now);
+    Outcome outcome = replied(peer.final_delivery ? Action::delivered : Action::relayed, *result.reply,
+                              result.stage, peer, now);
     outcome.dsn_taken_over = peer.dsn;
     return outcome;
   }
@@ -120,6 +124,13 @@ Outcome verdict(const RecipientResult& result, const Peer& peer, bool retry_inde
 
 Outcome verdict(const Trouble& trouble, const Peer& peer, bool every_host_refused, Wall now) {
   if (is_about_tls(trouble)) return insecure(trouble, peer, now);
+  // Whatever is wrong about a login is wrong here: the mail waits until it is mended.
+  if (trouble.kind == Trouble::Kind::no_entry && !trouble.reply) {
+    Outcome outcome = unanswered(Action::delayed, trouble.stage, trouble.text, peer, now);
+    outcome.source = Source::policy;
+    outcome.status = "4" + std::string(bad_credentials);
+    return outcome;
+  }
   if (!trouble.reply) return unanswered(Action::delayed, trouble.stage, trouble.text, peer, now);
   const bool final = every_host_refused && trouble.kind == Trouble::Kind::refused &&
                      refusal(*trouble.reply, trouble.stage) == Action::failed;

@@ -6,9 +6,11 @@
 //   4yz, 421, too many recipients (452, 552 X.5.3)  delayed
 //   no answer before the end of data was sent       delayed 4.4.2
 //   no answer to the end of data                    delayed 4.4.2, or failed 4.4.2 if that must not be
-//   retried; indeterminate never sent, the host can't take it              failed, with the reason's code a
+//                                                   retried; indeterminate
+//   never sent, the host can't take it              failed, with the reason's code
 //   TLS that has to be and is not                   delayed 4.7.4 (not offered, refused), 4.7.5 (failed)
-//   session refused by every host for good        failed, by any of them or in another way: delayed
+//   login refused, or not possible                  delayed
+//   a session refused by every host for good        failed, by any of them or in another way: delayed
 #pragma once
 
 #include "spool/outcome.h"

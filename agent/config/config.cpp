@@ -89,6 +89,8 @@ class Reader {
       if (list != name)
         complain(at, name,
                  fmt::format("{} is a list of tables: it is set as a whole, {}=[{{…}}]", list, list));
+      else if (list == "route")
+        tables(config_.routes, route_keys(), node, list, at);
       else if (list == "site")
         tables(config_.sites, site_keys(), node, list, at);
       else if (list == "source")

@@ -9,6 +9,7 @@
 #include "agent/config/dkim_rule.h"
 #include "agent/config/source_entry.h"
 #include "agent/queue/rate.h"
+#include "agent/queue/route_rule.h"
 #include "agent/queue/sender_rules.h"
 #include "agent/queue/site_rules.h"
 #include "resolver/address.h"
@@ -110,6 +111,7 @@ struct Config {
     std::string target = "stderr"; // or a file's path
   } log;
 
+  std::vector<RouteRule> routes;    // [[route]], in order
   std::vector<SourceEntry> sources; // [[source]], as it stands
   std::vector<SiteRule> sites;      // [[site]], as it stands
   std::vector<SenderRule> senders;  // [[sender]]

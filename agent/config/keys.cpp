@@ -1,6 +1,7 @@
 #include "agent/config/keys.h"
 
 #include "agent/config/units.h"
+#include "agent/queue/destination.h"
 #include "resolver/route.h"
 #include "spool/ascii.h"
 
@@ -304,7 +305,7 @@ struct Maybe {
 template <class Owner, class Kind, class Place>
 KeyOf<Owner> key_of(std::string_view name, Place place, Kind kind, std::string_view about) {
   static_assert(std::is_same_v<decltype(place(std::declval<Owner&>())), typename Kind::Value&>);
-  return {name, about, kind.type(),
+  return {std::string(name), about, kind.type(),
           [place, kind](Owner& owner, const toml::node& node) { return kind.read(place(owner), node); },
           [place, kind](const Owner& owner) { return kind.show(place(owner)); }};
 }
@@ -340,6 +341,10 @@ std::string judge_field_name(std::string_view name) {
   if (name.empty() || !std::ranges::all_of(name, allowed))
     return fmt::format("{} is no name of a header field", quoted(name));
   return {};
+}
+
+std::string judge_absolute(std::string_view path) {
+  return path.starts_with('/') ? "" : "must be a whole path, from / on";
 }
 
 std::string judge_socket(std::string_view text) {
@@ -512,6 +517,93 @@ std::vector<KeyOf<SourceEntry>> make_source_keys() {
 // Entries are looked through one by one for each new Site or sender.
 constexpr std::size_t most_patterns = 1000;
 
+std::string judge_destination(std::string_view text) {
+  const auto destination = Destination::parse(text);
+  return destination ? "" : destination.error();
+}
+
+std::string judge_transport(std::string_view name) {
+  if (transport::kinds::find_kind(name) != nullptr) return {};
+  std::string names;
+  for (const auto& kind : transport::kinds::kinds())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", quoted(kind.name));
+  return fmt::format("must be one of {}, not {}", names, quoted(name));
+}
+
+// The keys that only one transport has, read into the entry's options by name.
+template <class Kind>
+KeyOf<RouteRule> option_key(const transport::kinds::Option& option, Kind kind) {
+  using Value = typename Kind::Value;
+  static_assert(std::is_constructible_v<transport::kinds::OptionValue, Value>);
+  return {fmt::format("route.{}", option.name), option.about, kind.type(),
+          [name = option.name, kind](RouteRule& rule, const toml::node& node) {
+            Value value{};
+            auto problem = kind.read(value, node);
+            if (problem.empty()) rule.options.insert_or_assign(std::string(name), std::move(value));
+            return problem;
+          },
+          [name = option.name, kind](const RouteRule& rule) {
+            const auto* value = transport::kinds::find_option<Value>(rule.options, name);
+            return value == nullptr ? std::string() : kind.show(*value);
+          }};
+}
+
+KeyOf<RouteRule> option_key(const transport::kinds::Option& option) {
+  using Type = transport::kinds::Option::Type;
+  switch (option.type) {
+  case Type::list: return option_key(option, ListOf<Text>{{option.what}, 1, 100});
+  case Type::duration: return option_key(option, Time{1s, 24h});
+  case Type::text: break;
+  }
+  return option_key(option, Text{option.what});
+}
+
+std::vector<KeyOf<RouteRule>> make_route_keys() {
+  using Tls = transport::TlsLevel;
+  using transport::Mechanism;
+  const auto row = [](std::string_view name, auto place, auto kind, std::string_view about) {
+    return key_of<RouteRule>(name, place, kind, about);
+  };
+  const auto levels = one_of<Tls>({{"off", Tls::off},
+                                   {"opportunistic", Tls::opportunistic},
+                                   {"encrypt", Tls::encrypt},
+                                   {"require", Tls::require}});
+  const auto mechanisms = one_of<Mechanism>({{"SCRAM-SHA-256", Mechanism::scram_sha_256},
+                                             {"XOAUTH2", Mechanism::xoauth2},
+                                             {"PLAIN", Mechanism::plain},
+                                             {"LOGIN", Mechanism::login}});
+  std::vector<KeyOf<RouteRule>> keys{
+      row("route.match", PLACE(match),
+          ListOf<Text>{{"recipient domain, \"*.\" and what it is below, or \"*\"", judge_route_pattern},
+                       1,
+                       most_patterns},
+          "Which mail goes this way; the first entry that matches wins"),
+      row("route.transport", PLACE(transport), Text{"name of a transport", judge_transport},
+          "How it goes: `smtp`, `lmtp`, `pipe`, `maildir`, `discard`, `error`"),
+      row("route.to", PLACE(to),
+          Text{"host, \"[host]\" or \"[address]\", each with \":port\", or \"unix:/path\"",
+               judge_destination},
+          "smtp, lmtp: where to; a host in brackets is looked up without its MX, and any address of it will "
+          "do; by "
+          "default smtp goes to the domain's own MX"),
+      row("route.tls", PLACE(tls), Maybe<decltype(levels)>{levels}, "smtp, lmtp: instead of `smtp.tls`"),
+      row("route.implicit_tls", PLACE(implicit_tls), Maybe<Boolean>{},
+          "smtp, lmtp: TLS from the first octet; by default on port 465"),
+      row("route.username", PLACE(username), Text{}, "smtp, lmtp: as whom to log in"),
+      row("route.password_file", PLACE(password_file), Text{"path", judge_absolute},
+          "smtp, lmtp: its first line is the password; nobody else may read the file"),
+      row("route.token_file", PLACE(token_file), Text{"path", judge_absolute},
+          "smtp, lmtp: its first line is an OAuth 2.0 access token, for XOAUTH2"),
+      row("route.auth", PLACE(auth), ListOf<decltype(mechanisms)>{mechanisms, 0, 4},
+          "smtp, lmtp: with which mechanisms to log in; empty: any, the strongest that is offered"),
+      row("route.auth_without_tls", PLACE(auth_without_tls), Boolean{},
+          "smtp, lmtp: log in over a session in clear too"),
+  };
+  for (const auto& kind : transport::kinds::kinds())
+    for (const auto& option : kind.options) keys.push_back(option_key(option));
+  return keys;
+}
+
 std::vector<KeyOf<SiteRule>> make_site_keys() {
   const auto row = [](std::string_view name, auto place, auto kind, std::string_view about) {
     return key_of<SiteRule>(name, place, kind, about);
@@ -583,7 +675,7 @@ std::vector<KeyOf<DkimRule>> make_dkim_keys() {
 
 #undef PLACE
 
-constexpr std::array<std::string_view, 4> lists_of_tables{"source", "site", "sender", "dkim"};
+constexpr std::array<std::string_view, 5> lists_of_tables{"route", "source", "site", "sender", "dkim"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
 // that a configuration may already say so: `smtp.mta_sts = false`.
@@ -597,7 +689,6 @@ constexpr auto planned = std::to_array<Planned>({
     {"listen.mode", "\"queue\""},
     {"listen.sync_timeout", ""},
     {"smtp.mta_sts", "false"},
-    {"route", ""},
 });
 
 const Planned* find_planned(std::string_view name) {
@@ -645,6 +736,11 @@ const Key* find_key(std::string_view name) {
   return found == all_keys().end() ? nullptr : &*found;
 }
 
+std::span<const KeyOf<RouteRule>> route_keys() {
+  static const std::vector<KeyOf<RouteRule>> keys = make_route_keys();
+  return keys;
+}
+
 std::span<const KeyOf<SiteRule>> site_keys() {
   static const std::vector<KeyOf<SiteRule>> keys = make_site_keys();
   return keys;
@@ -663,6 +759,10 @@ std::span<const KeyOf<SenderRule>> sender_keys() {
 std::span<const KeyOf<DkimRule>> dkim_keys() {
   static const std::vector<KeyOf<DkimRule>> keys = make_dkim_keys();
   return keys;
+}
+
+std::string judge_entry(const RouteRule& entry, std::span<const RouteRule> /*before*/) {
+  return judge_route(entry);
 }
 
 std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before) {
@@ -739,6 +839,7 @@ std::string_view nearest_key(std::string_view name) {
     }
   };
   look_at(all_keys());
+  look_at(route_keys());
   look_at(source_keys());
   look_at(site_keys());
   look_at(sender_keys());
@@ -756,7 +857,8 @@ std::string_view nearest_section(std::string_view name) {
     }
   };
   for (const Key& key : all_keys())
-    if (const auto section = key.name.substr(0, key.name.rfind('.')); section != key.name) look_at(section);
+    if (const auto dot = key.name.rfind('.'); dot != key.name.npos)
+      look_at(std::string_view(key.name).substr(0, dot));
   for (const std::string_view list : lists_of_tables) look_at(list);
   return nearest;
 }

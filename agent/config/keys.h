@@ -1,5 +1,5 @@
 // The tables of keys: everything the program knows of a key stands in one row. The file as a whole has one, the entries
-// of each list of tables, [[source]], [[site]], [[sender]] and [[dkim]], have one of their own.
+// of each list of tables, [[route]], [[source]], [[site]], [[sender]] and [[dkim]], have one of their own.
 #pragma once
 
 #include "agent/config/config.h"
@@ -15,7 +15,7 @@ namespace bulkmail::agent {
 
 template <class Owner>
 struct KeyOf {
-  std::string_view name;  // "smtp.timeouts.ehlo", "site.match"
+  std::string name;       // "smtp.timeouts.ehlo", "site.match"
   std::string_view about; // one line for docs/configuration.md
   std::string type;       // "duration, 10ms to 1d"
   // Reads the value into its place. Answers what is wrong with it, "" if nothing.
@@ -28,10 +28,12 @@ using Key = KeyOf<Config>;
 [[nodiscard]] std::span<const Key> all_keys();
 [[nodiscard]] const Key* find_key(std::string_view name);
 [[nodiscard]] std::span<const KeyOf<SourceEntry>> source_keys();
+[[nodiscard]] std::span<const KeyOf<RouteRule>> route_keys();
 [[nodiscard]] std::span<const KeyOf<SiteRule>> site_keys();
 [[nodiscard]] std::span<const KeyOf<SenderRule>> sender_keys();
 [[nodiscard]] std::span<const KeyOf<DkimRule>> dkim_keys();
 // What is wrong with an entry behind those before it, "" if nothing.
+[[nodiscard]] std::string judge_entry(const RouteRule& entry, std::span<const RouteRule> before);
 [[nodiscard]] std::string judge_entry(const SiteRule& entry, std::span<const SiteRule> before);
 [[nodiscard]] std::string judge_entry(const SenderRule& entry, std::span<const SenderRule> before);
 [[nodiscard]] std::string judge_entry(const SourceEntry& entry, std::span<const SourceEntry> before);

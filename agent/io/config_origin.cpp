@@ -1,6 +1,7 @@
 #include "agent/io/config_origin.h"
 
 #include "agent/io/dkim_keys.h"
+#include "agent/io/secrets.h"
 #include "agent/io/text_file.h"
 
 namespace bulkmail::agent {
@@ -11,20 +12,23 @@ constexpr std::size_t longest_file = 1 << 20;
 } // namespace
 
 std::expected<Config, std::vector<std::string>> read_config(const ConfigOrigin& origin) {
-  TextFile file;
+  std::string text;
   if (!origin.file.empty()) {
     auto read = read_text_file(origin.file, longest_file);
     if (!read) return std::unexpected(std::vector{read.error()});
-    file = std::move(*read);
+    text = std::move(*read);
   }
-  auto config = load_config(file.text, origin.file, origin.overrides, origin.hostname);
+  auto config = load_config(text, origin.file, origin.overrides, origin.hostname);
   if (!config) {
     std::vector<std::string> lines;
     for (const ConfigError& error : config.error()) lines.push_back(error.to_string());
     return std::unexpected(std::move(lines));
   }
-  if (origin.with_secrets)
-    if (auto wrong = read_dkim_keys(*config); !wrong.empty()) return std::unexpected(std::move(wrong));
+  if (origin.with_secrets) {
+    auto wrong = read_secrets(*config);
+    for (auto& line : read_dkim_keys(*config)) wrong.push_back(std::move(line));
+    if (!wrong.empty()) return std::unexpected(std::move(wrong));
+  }
   return std::move(*config);
 }
 

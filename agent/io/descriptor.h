@@ -26,6 +26,8 @@ class Descriptor {
 
   [[nodiscard]] int get() const { return fd_; }
 
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); } // somebody else closes it
+
  private:
   int fd_;
 };

@@ -4,24 +4,17 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <sys/stat.h>
 
 namespace bulkmail::agent {
 namespace {
 
 constexpr std::size_t longest = 64 * 1024; // an RSA key of 4096 bits has 3.2 KB
 
-// The group may read it, as the agent has to; nobody else may, nor change it.
-constexpr mode_t forbidden = S_IWGRP | S_IRWXO;
-
 std::expected<transport::DkimKey, std::string> read_key(const std::string& path) {
-  auto file = read_text_file(path, longest);
+  auto file = read_private_file(path, longest);
   if (!file) return std::unexpected(std::move(file.error()));
-  if ((file->mode & forbidden) != 0)
-    return std::unexpected(
-        fmt::format("{}: others can read or change it (mode {:04o}): chmod 0640 it", path, file->mode));
-  auto key = transport::DkimKey::parse(file->text);
-  OPENSSL_cleanse(file->text.data(), file->text.size());
+  auto key = transport::DkimKey::parse(*file);
+  OPENSSL_cleanse(file->data(), file->size());
   if (!key) return std::unexpected(fmt::format("{} {}", path, key.error()));
   return key;
 }

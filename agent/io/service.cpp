@@ -2,9 +2,9 @@
 #include "agent/io/service.h"
 
 #include "agent/io/control_client.h"
+#include "agent/io/https_client.h"
 #include "agent/io/log_sink.h"
 #include "agent/io/loop.h"
-#include "agent/io/https_client.h"
 #include "agent/io/machine.h"
 #include "agent/io/privileges.h"
 #include "agent/io/progress_bar.h"
@@ -12,6 +12,7 @@
 #include "agent/io/spool_lock.h"
 #include "agent/io/threaded_crew.h"
 #include "agent/io/unix_socket.h"
+#include "agent/io/uv_machine.h"
 #include "agent/io/uv_network.h"
 #include "agent/run/engine.h"
 #include "agent/run/log_line.h"
@@ -72,6 +73,7 @@ class Service {
         version_(std::move(version)),
         log_(config.log),
         network_(loop_),
+        machine_(loop_),
         https_(loop_) {}
 
   // Binds the sockets while the process may still do so.
@@ -125,7 +127,7 @@ class Service {
         return crew;
       };
     }
-    engine_ = std::make_unique<Engine>(Seams{loop_, loop_, network_, https_, log_}, *disk_, dice_,
+    engine_ = std::make_unique<Engine>(Seams{loop_, loop_, network_, machine_, https_, log_}, *disk_, dice_,
                                        std::move(settings), threads);
     engine_->set_memory_report([this] { return measure_memory(); });
     engine_->set_loop_report([this]() -> nlohmann::json {
@@ -241,6 +243,7 @@ class Service {
   KernelDice dice_;
   Loop loop_;
   UvNetwork network_;
+  UvMachine machine_;
   HttpsClient https_;
   std::unique_ptr<spool::Disk> disk_;
   std::unique_ptr<Engine> engine_;

@@ -2,6 +2,7 @@
 
 #include "agent/io/https_client.h"
 #include "agent/io/machine.h"
+#include "agent/io/uv_machine.h"
 #include "agent/io/uv_network.h"
 
 #include <atomic>
@@ -57,8 +58,9 @@ class ThreadedCrew::Thread {
          Worker::Office& office)
       : office_(home, office),
         network_(loop_),
+        machine_(loop_),
         https_(loop_),
-        worker_(Seams{loop_, loop_, network_, https_, log}, disk, dice_, number, settings, office_),
+        worker_(Seams{loop_, loop_, network_, machine_, https_, log}, disk, dice_, number, settings, office_),
         thread_([this] { run(); }) {}
 
   ~Thread() {
@@ -91,6 +93,7 @@ class ThreadedCrew::Thread {
   FarOffice office_;
   Loop loop_;
   UvNetwork network_;
+  UvMachine machine_;
   HttpsClient https_;
   KernelDice dice_;
   Worker worker_;

@@ -100,22 +100,25 @@ int UvChannel::bind_to(const sockaddr* from) {
 void UvChannel::connect(const sockaddr* to, const sockaddr* from, Loop& loop) {
   int started = from != nullptr ? bind_to(from) : 0;
   if (started == 0) {
-    started = uv_tcp_connect(&core_->connecting, &core_->tcp, to, [](uv_connect_t* request, int status) {
-      auto& core = *static_cast<Core*>(request->data);
-      if (core.handler == nullptr) return;
-      if (status < 0) {
-        core.end(status);
-        return;
-      }
-      if (!core.reading) start_reading(core);
-      core.handler->connected();
-    });
+    started = uv_tcp_connect(&core_->connecting, &core_->tcp, to, connected);
   }
   if (started == 0) return;
   core_->alive = std::make_shared<char>();
   loop.post([core = core_, alive = std::weak_ptr(core_->alive), started] {
     if (!alive.expired()) core->end(started);
   });
+}
+
+void UvChannel::connect(const std::string& socket) {
+  uv_pipe_connect(&core_->connecting, &core_->pipe, socket.c_str(), connected);
+}
+
+void UvChannel::connected(uv_connect_t* request, int status) {
+  auto& core = *static_cast<Core*>(request->data);
+  if (core.handler == nullptr) return;
+  if (status < 0) return core.end(status);
+  if (!core.reading) start_reading(core);
+  core.handler->connected();
 }
 
 void UvChannel::start_reading(Core& core) {

@@ -22,7 +22,8 @@ class UvChannel : public Channel {
 
   // Of a tcp channel; `from` is an address of this machine, or null.
   void connect(const sockaddr* to, const sockaddr* from, Loop& loop);
-  void expect(Handler& handler); // before connect
+  void connect(const std::string& socket); // of a pipe channel
+  void expect(Handler& handler);           // before connect
   [[nodiscard]] uv_stream_t* stream();
 
   void set_handler(Handler& handler) override;
@@ -37,6 +38,7 @@ class UvChannel : public Channel {
   explicit UvChannel(Core* core) : core_(core) {}
 
   static void start_reading(Core& core);
+  static void connected(uv_connect_t* request, int status);
   [[nodiscard]] int bind_to(const sockaddr* from);
   void write_rest(std::string bytes, std::size_t done);
   std::size_t try_write(std::string_view bytes);

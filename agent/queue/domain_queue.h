@@ -8,7 +8,7 @@
 #include "agent/queue/intrusive_list.h"
 #include "agent/queue/mail.h"
 #include "agent/queue/meter.h"
-#include "resolver/route.h"
+#include "agent/queue/way.h"
 
 #include <cstdint>
 #include <memory>
@@ -38,11 +38,12 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
   } wait = Wait::nothing;
   bool hopeless = false; // not a domain at all: `failure` stays
   bool held = false;
+  bool outdated = false;   // its way was found by other rules than hold now
   bool resting = false;    // nothing needs it
   bool turn_kept = false;  // a share's turn had come when the route was found too old
   bool one_is_out = false; // of shares that go one by one, one is in the lane
   Lane* lane = nullptr;    // that the route leads to
-  std::shared_ptr<const resolver::Route> route;
+  std::shared_ptr<const Way> way;
   Monotonic fresh_until{}; // a route just found is good for one turn, whatever its TTL; cleared by that turn
   std::shared_ptr<const resolver::RouteFailure> failure;
   Meter meter;                               // of its own, beside that of its Site
@@ -54,13 +55,13 @@ struct DomainQueue : Link<>, Link<OfQuestions> {
   std::uint32_t shares = 0;     // that have unfinished recipients, wherever they are
 
   [[nodiscard]] bool usable(Monotonic now) const {
-    return lane != nullptr && (now < route->expires || now < fresh_until);
+    return lane != nullptr && !outdated && (now < way->expires || now < fresh_until);
   }
 
   // Its shares go into the lane one at a time, each when the one before has had its turn: the route was just found and may
   // be used once, or there is a limit.
   [[nodiscard]] bool one_by_one(Monotonic now) const {
-    return now >= route->expires || meter.limits() || most_at_once;
+    return now >= way->expires || meter.limits() || most_at_once;
   }
 
   [[nodiscard]] bool full() const { return most_at_once && at_once >= *most_at_once; }

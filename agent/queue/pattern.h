@@ -18,8 +18,10 @@ class DomainPattern {
   // `domain` is canonical: A-labels, lower case, no final dot.
   [[nodiscard]] bool matches(std::string_view domain) const;
 
+  [[nodiscard]] const std::string& name() const { return name_; }
+
  private:
-  std::string name_; // "example.org", or ".example.org" for what is below it
+  std::string name_; // canonical: "example.org", or ".example.org" for what is below it
 };
 
 // "": it is one; else what is wrong with it.

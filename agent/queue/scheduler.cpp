@@ -105,7 +105,7 @@ void Scheduler::add(Consignment consignment, Monotonic now) {
 
 std::optional<std::string> Scheduler::next_wanted() { return impl_->domains.next_wanted(); }
 
-void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answer, Monotonic now) {
+void Scheduler::route_found(const std::string& name, WayAnswer answer, Monotonic now) {
   using Question = DomainQueue::Question;
   Impl& s = *impl_;
   s.tell(now);
@@ -117,10 +117,11 @@ void Scheduler::route_found(const std::string& name, resolver::RouteAnswer answe
   const bool needed = !domain.waiting.empty();
   if (answer) {
     Lane* left = domain.lane;
-    domain.route = std::make_shared<const resolver::Route>(std::move(*answer));
-    domain.lane = &s.sites.join(name, domain.route, now);
+    domain.outdated = false;
+    domain.way = std::make_shared<const Way>(std::move(*answer));
+    domain.lane = &s.sites.join(name, domain.way, now);
     if (left != nullptr) s.sites.leave(*left);
-    domain.set_limits(s.config.sites.domain(name, *domain.route), now);
+    domain.set_limits(s.config.sites.domain(name, *domain.way), now);
     s.apply_holds(*domain.lane->site);
     s.apply_holds(domain);
     if (needed) domain.fresh_until = domain.turn_kept ? Monotonic::max() : now + freshness;

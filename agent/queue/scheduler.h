@@ -24,8 +24,8 @@
 #include "agent/queue/sorting.h"
 #include "agent/queue/source_rule.h"
 #include "agent/queue/warmup.h"
+#include "agent/queue/way.h"
 #include "agent/queue/window.h"
-#include "resolver/route.h"
 #include "spool/outcome.h"
 #include "spool/packed_facts.h"
 
@@ -57,7 +57,7 @@ struct SchedulerConfig {
 // One message to one Site, once.
 struct Work {
   enum class Kind : std::uint8_t {
-    open,       // open session `session` along `route`, and use it for these recipients
+    open,       // open session `session` along `way`, and use it for these recipients
     reuse,      // session `session` is idle, or has room, and is of the right Lane
     unroutable, // no session: `failure` is the answer for these recipients
     site_down, // no session: the Site could not be reached just now, `last_outcome` says how; delayed until `due`
@@ -74,7 +74,7 @@ struct Work {
   std::vector<std::uint32_t> recipients;              // indices into the envelope
   std::vector<std::uint16_t> attempts;                // beside recipients: how often each was tried before
   bool mixed = false;                                 // recipients of several domains, over a session
-  std::shared_ptr<const resolver::Route> route;       // open, reuse
+  std::shared_ptr<const Way> way;                     // open, reuse
   std::optional<resolver::IpAddress> source;          // open: to send from; none: the system's choice
   std::optional<resolver::RouteFailure> failure;      // unroutable
   std::shared_ptr<const spool::Outcome> last_outcome; // site_down
@@ -140,7 +140,7 @@ class Scheduler {
   void add(Consignment consignment, Monotonic now);
 
   [[nodiscard]] std::optional<std::string> next_wanted(); // a canonical domain whose route is needed
-  void route_found(const std::string& domain, resolver::RouteAnswer answer, Monotonic now);
+  void route_found(const std::string& domain, WayAnswer answer, Monotonic now);
 
   // Instead of route_found: somebody else is to send to this domain. What waits for its route, up to 1000 messages of it,
   // leaves the queue; if more does, the domain is wanted again.
@@ -195,6 +195,8 @@ class Scheduler {
   // The canonical domains with mail that a selector of Sites means at the moment.
   [[nodiscard]] std::vector<std::string> domains_of(std::string_view site) const;
   void set_config(SchedulerConfig config, Monotonic now);
+  // The rules by which ways are found have changed: each domain is wanted again before anything more of it goes.
+  void reroute(Monotonic now);
 
   // The warm-up of addresses to send from: the caller keeps it over a restart, and sets it before it adds. An address that has
   // begun elsewhere goes on here likewise; what has begun here is not set back.

@@ -26,7 +26,7 @@ bool Scheduler::Impl::selects(const Selector& what, const Share& share) {
 
 bool Scheduler::Impl::means(std::string_view site, const DomainQueue& domain) {
   return site == domain.name ||
-         (domain.lane != nullptr && means_site(site, domain.lane->site->name, *domain.route));
+         (domain.lane != nullptr && means_site(site, domain.lane->site->name, *domain.way));
 }
 
 // ---- Going through it
@@ -120,12 +120,12 @@ void Scheduler::Impl::apply_holds(Mail& mail) {
 
 // A Site is held by its name or by that of a host. Where a group joins many hosts, one of them has some of its domains.
 void Scheduler::Impl::apply_holds(Site& site) {
-  sites.hold(site, site.group ? holds.domain(site.name) : holds.site(site.name, *site.route));
+  sites.hold(site, site.group ? holds.domain(site.name) : holds.site(site.name, *site.way));
 }
 
 void Scheduler::Impl::apply_holds(DomainQueue& domain) const {
   const bool by_host = domain.lane != nullptr && domain.lane->site->group;
-  domain.held = by_host ? holds.site(domain.name, *domain.route) : holds.domain(domain.name);
+  domain.held = by_host ? holds.site(domain.name, *domain.way) : holds.domain(domain.name);
 }
 
 // ---- What callers say
@@ -214,11 +214,21 @@ void Scheduler::set_config(SchedulerConfig config, Monotonic now) {
     if (domain.lane == nullptr) return;
     // It may belong to another Site now; what is in the lane that it left follows as its turn comes.
     Lane& left = *domain.lane;
-    domain.lane = &s.sites.join(domain.name, domain.route, now);
+    domain.lane = &s.sites.join(domain.name, domain.way, now);
     s.sites.leave(left);
     s.apply_holds(*domain.lane->site);
     s.apply_holds(domain);
-    domain.set_limits(s.config.sites.domain(domain.name, *domain.route), now);
+    domain.set_limits(s.config.sites.domain(domain.name, *domain.way), now);
+    if (domain.shares > 0) s.place(domain, now);
+  });
+}
+
+void Scheduler::reroute(Monotonic now) {
+  Impl& s = *impl_;
+  s.tell(now);
+  s.domains.each([&](DomainQueue& domain) {
+    if (domain.lane == nullptr) return;
+    domain.outdated = true;
     if (domain.shares > 0) s.place(domain, now);
   });
 }

@@ -152,7 +152,7 @@ void Scheduler::Impl::withdraw(Ref<Job> ref, Monotonic now) {
 }
 
 void Scheduler::Impl::lose_route(DomainQueue& domain) {
-  domain.route.reset();
+  domain.way.reset();
   if (Lane* lane = std::exchange(domain.lane, nullptr)) sites.leave(*lane);
 }
 

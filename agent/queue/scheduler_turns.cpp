@@ -99,7 +99,7 @@ bool Scheduler::Impl::sender_lets(Ref<Share> ref, const Site& site, Monotonic no
   if (config.sites.any_sender()) {
     const DomainQueue& domain = domains[share.domain];
     sender = SenderPattern::domain_of(backlog.mails[share.mail].facts.sender());
-    rule = config.sites.sender(sender, domain.name, *domain.route);
+    rule = config.sites.sender(sender, domain.name, *domain.way);
   }
   if (rule == nullptr) {
     if (const Ref<SenderRate> old = share.sender_rate) { // the rules have changed

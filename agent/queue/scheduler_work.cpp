@@ -97,7 +97,7 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   Attempt& attempt = attempts[begin(work, kind, share.mail)];
   attempt.site = lane.site;
   attempt.session = work.session = session.id;
-  work.route = domain.route;
+  work.way = domain.way;
   if (lane.pool != nullptr)
     work.source = session.source != nullptr ? session.source->address : lane.pool->first;
   // A Site with a rate rests between two attempts, though it has work.
@@ -107,8 +107,8 @@ Work Scheduler::Impl::transact(Work::Kind kind, Lane& lane, Ref<Share> ref, Sess
   const Ref<SenderRate> sender_rate = share.sender_rate;
   const std::uint32_t limit =
       alone ? 1
-            : std::min({std::max(config.recipients_per_transaction, 1U), domain.meter.most(),
-                        sites.most(session, now), sender_rates.most(sender_rate)});
+            : std::min({std::max(config.recipients_per_transaction, 1U), work.way->terms->recipients,
+                        domain.meter.most(), sites.most(session, now), sender_rates.most(sender_rate)});
   const bool mixes = !alone && may_go_along(share, lane, now) && sites.may_mix(*lane.site, now);
   attempt.domain = share.domain; // the only one whose transactions are counted: such go alone
   ++domain.at_once;

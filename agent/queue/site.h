@@ -48,9 +48,10 @@ struct Session : Link<OfLane>, Link<OfSite>, Link<OfAll> {
 
 // Sessions may be shared only by mail that agrees in all of this. The hosts are a part of it: those of one Site may be many
 // hosts that take each their own domains' mail, where a group joins them. So is DANE: what one domain's DNSSEC proves of a
-// host is not proved for the mail of a domain without.
+// host is not proved for the mail of a domain without. So are the terms: one domain's policy, port or credentials never govern
+// another's mail.
 struct LaneKey {
-  resolver::SiteKey site, hosts, dane;
+  resolver::SiteKey site, hosts, dane, terms;
   const SourceList* sources = nullptr; // null: the system chooses
 
   bool operator==(const LaneKey&) const = default;
@@ -58,7 +59,7 @@ struct LaneKey {
 
 struct LaneKeyHash {
   std::size_t operator()(const LaneKey& key) const {
-    return static_cast<std::size_t>(key.site.low ^ key.hosts.high ^ key.dane.low);
+    return static_cast<std::size_t>(key.site.low ^ key.hosts.high ^ key.dane.low ^ key.terms.low);
   }
 };
 
@@ -67,7 +68,7 @@ struct Lane : Link<> {
 
   Site* site;
   Ref<Lane> self;
-  std::shared_ptr<const resolver::Route> route; // the last one that led here
+  std::shared_ptr<const Way> way; // the last one that led here
   const LaneKey* key = nullptr;
   Ring<Parcel> turns;          // messages with something to be sent, or to be told of an outage
   Ring<Parcel> told;           // while the Site is down: those that were told of it
@@ -98,8 +99,8 @@ struct Site : Link<>,
         step(first_step) {}
 
   resolver::SiteKey key;
-  std::string name;                             // for people: of its hosts, or its group's
-  std::shared_ptr<const resolver::Route> route; // the last one that led here, for its hosts' names
+  std::string name;               // for people: of its hosts, or its group's
+  std::shared_ptr<const Way> way; // the last one that led here, for its hosts' names
   Window window;
   std::vector<Lane*> lanes;
   List<Lane> wanting;                  // lanes with work and no idle session

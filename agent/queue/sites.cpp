@@ -48,7 +48,7 @@ void Sites::set_config(const SchedulerConfig& config, Monotonic now) {
 }
 
 void Sites::apply_rules(Site& site, Monotonic now) {
-  const SiteRule* rule = rules_.site(*site.route);
+  const SiteRule* rule = rules_.site(*site.way);
   site.window.set_limit(rule != nullptr ? rule->connections.value_or(per_site_) : per_site_);
   site.mixed_domains = rule != nullptr ? rule->mixed_domains.value_or(mixed_domains_) : mixed_domains_;
   site.meter.set(rule, now);
@@ -94,12 +94,14 @@ void Sites::rest(Site& site, Monotonic now) {
   if (rested != site.resting) refresh(site);
 }
 
-Lane& Sites::join(std::string_view domain, const std::shared_ptr<const resolver::Route>& route,
-                  Monotonic now) {
-  auto identity = rules_.identity(*route);
-  const auto own_sources = rules_.sources(domain, *route);
-  SourceList* sources = sources_.list(own_sources.empty() ? all_sources_ : own_sources);
-  const LaneKey key{identity.key, route->site_key, route->dane_key, sources};
+Lane& Sites::join(std::string_view domain, const std::shared_ptr<const Way>& way, Monotonic now) {
+  auto identity = rules_.identity(*way);
+  SourceList* sources = nullptr;
+  if (!way->terms->local()) { // else there is no address to send from
+    const auto own_sources = rules_.sources(domain, *way);
+    sources = sources_.list(own_sources.empty() ? all_sources_ : own_sources);
+  }
+  const LaneKey key{identity.key, way->site_key, way->dane_key, way->terms->key, sources};
   const bool group = key.site != key.hosts;
   auto known = sites_.find(key.site);
   if (known == sites_.end()) {
@@ -118,12 +120,12 @@ Lane& Sites::join(std::string_view domain, const std::shared_ptr<const resolver:
     site.lanes.push_back(&lane);
   }
   Lane& lane = lanes_[at->second];
-  const bool new_site = site.route == nullptr;
-  site.route = lane.route = route;
+  const bool new_site = site.way == nullptr;
+  site.way = lane.way = way;
   if (new_site) apply_rules(site, now);
   ++lane.domains;
   if (sources != nullptr) {
-    SourcePool* left = std::exchange(lane.pool, &Sources::pool(*sources, *route));
+    SourcePool* left = std::exchange(lane.pool, &Sources::pool(*sources, *way));
     refresh(lane);
     if (left != nullptr) sources_.update(*left);
   }
@@ -517,9 +519,9 @@ std::vector<Scheduler::SiteView> Sites::views() const {
       }
       return view.hosts.size() < hosts_shown;
     };
-    show(*site.route);
+    show(*site.way);
     for (const Lane* lane : site.lanes)
-      if (!show(*lane->route)) break;
+      if (!show(*lane->way)) break;
     view.recipients = site.waiting;
     view.sessions = site.sessions();
     view.window = site.window.size();

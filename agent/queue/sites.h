@@ -24,8 +24,8 @@ class Sites {
   Sites(const SchedulerConfig& config, Slab<Parcel>& parcels, Dice& dice);
   void set_config(const SchedulerConfig& config, Monotonic now);
 
-  // A domain joins the lane that its route leads to, as the rules are now, or leaves it.
-  Lane& join(std::string_view domain, const std::shared_ptr<const resolver::Route>& route, Monotonic now);
+  // A domain joins the lane that its way leads to, as the rules are now, or leaves it.
+  Lane& join(std::string_view domain, const std::shared_ptr<const Way>& way, Monotonic now);
   void leave(Lane& lane);
 
   [[nodiscard]] Lane& lane(Ref<Lane> ref) { return lanes_[ref]; }

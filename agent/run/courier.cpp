@@ -24,7 +24,7 @@ Courier::Courier(Tools tools, Settings settings, Work first)
     : tools_(tools),
       settings_(std::move(settings)),
       session_(first.session),
-      route_(first.route),
+      way_(first.way),
       alarm_(tools.timers, [this] {
         const auto now = tools_.clock.now().mono;
         if (connect_deadline_ && now >= *connect_deadline_) {
@@ -41,7 +41,7 @@ Courier::Courier(Tools tools, Settings settings, Work first)
 void Courier::start() {
   const auto now = tools_.clock.now().mono;
   began_ = now;
-  walk_.emplace(*route_, tools_.dice, tools_.health, now,
+  walk_.emplace(*way_, tools_.dice, tools_.health, now,
                 settings_.source ? std::optional(settings_.source->family) : std::nullopt);
   fetch_content(loads_.front());
   try_next_host();
@@ -64,9 +64,10 @@ void Courier::try_next_host() {
     leave(insecure ? Gone::insecure : Gone::refused, std::move(outcome));
     return;
   }
+  const bool socket = !way_->terms->socket.empty();
   peer_ = {.host = candidate->host->name,
-           .address = candidate->address.to_string(),
-           .port = settings_.port,
+           .address = socket ? "" : candidate->address.to_string(),
+           .port = socket ? std::uint16_t{0} : way_->terms->port,
            .final_delivery = settings_.client.protocol == transport::ClientConfig::Protocol::lmtp};
   address_ = candidate->address;
   policy_ = tls_policy(settings_.tls, *candidate->host);
@@ -75,7 +76,9 @@ void Courier::try_next_host() {
 
 void Courier::connect() {
   connect_deadline_ = tools_.clock.now().mono + walk_->connect_timeout(settings_.client.timeouts.connect);
-  channel_ = tools_.network.connect({address_, settings_.port}, settings_.source, *this);
+  const Terms& terms = *way_->terms;
+  channel_ = terms.socket.empty() ? tools_.network.connect({address_, terms.port}, settings_.source, *this)
+                                  : tools_.machine.connect(terms.socket, *this);
   rearm();
 }
 
@@ -99,7 +102,7 @@ void Courier::connected() {
   config.allow_pipelining = !tools_.health.pipelining_broken(peer_.host);
   config.allow_chunking = !tools_.health.chunking_broken(peer_.host);
   config.allow_running_ahead = !tools_.health.running_ahead_broken(peer_.host);
-  config.tls = use_of_tls(policy_);
+  config.tls = way_->terms->implicit_tls ? transport::UseTls::at_once : use_of_tls(policy_);
   client_.emplace(std::move(config), tools_.clock.now().mono);
   advance();
 }

@@ -8,6 +8,7 @@
 
 #include "agent/queue/host_walk.h"
 #include "agent/queue/scheduler.h"
+#include "agent/run/carrier.h"
 #include "agent/run/content.h"
 #include "agent/run/secure_channel.h"
 #include "agent/run/timers.h"
@@ -23,7 +24,9 @@
 
 namespace bulkmail::agent {
 
-class Courier final : public SecureChannel::Owner, public std::enable_shared_from_this<Courier> {
+class Courier final : public Carrier,
+                      public SecureChannel::Owner,
+                      public std::enable_shared_from_this<Courier> {
  public:
   // What a transaction showed of its host, and how long an attempt's parts took.
   struct Timing {
@@ -38,6 +41,8 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
     virtual ~Desk() = default;
     virtual void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
                          const transport::Peer& peer, const Timing& timing) = 0;
+    // Of what is no mail host: an outcome for each of its recipients.
+    virtual void answered(const Work& work, std::vector<spool::Outcome> outcomes) = 0;
     virtual void unreachable(const Work& work, const spool::Outcome& outcome) = 0;
     virtual void put_back(const Work& work) = 0; // not tried, or over a session that had gone stale
     virtual void condemned(const Work& work, const ContentProblem& problem) = 0;
@@ -54,6 +59,7 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
   struct Tools {
     Clock& clock;
     Network& network;
+    Machine& machine;
     Timers& timers;
     Dice& dice;
     HostHealth& health;
@@ -64,20 +70,19 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
 
   struct Settings {
     transport::ClientConfig client;
-    std::uint16_t port = 25;
     transport::TlsLevel tls = transport::TlsLevel::off;
     std::shared_ptr<const transport::TlsContexts> tls_contexts; // null: tls is off
     std::optional<resolver::IpAddress> source; // of this machine, to send from; none: the system's choice
   };
 
   Courier(Tools tools, Settings settings, Work first);
-  void start();                        // opens the session for the first attempt
-  void take(Work work);                // another attempt, after free() or has_room()
-  void close();                        // idle: QUIT
-  void give_up();                      // not yet ready: it ends as if nobody had answered in time
-  void finish();                       // no more attempts; idle or not yet ready: ends at once
-  void abandon(std::uint64_t message); // if it carries that one: no end of data
-  void cut();                          // as finish, and what is not past its end of data is put back
+  void start() override;                        // opens the session for the first attempt
+  void take(Work work) override;                // another attempt, after free() or has_room()
+  void close() override;                        // idle: QUIT
+  void give_up() override;                      // not yet ready: it ends as if nobody had answered in time
+  void finish() override;                       // no more attempts; idle or not yet ready: ends at once
+  void abandon(std::uint64_t message) override; // if it carries that one: no end of data
+  void cut() override;                          // as finish, and what is not past its end of data is put back
 
   [[nodiscard]] SessionId session() const { return session_; }
 
@@ -138,7 +143,7 @@ class Courier final : public SecureChannel::Owner, public std::enable_shared_fro
   Tools tools_;
   Settings settings_;
   SessionId session_;
-  std::shared_ptr<const resolver::Route> route_;
+  std::shared_ptr<const Way> way_;
   std::optional<HostWalk> walk_;
   std::unique_ptr<Channel> channel_;
   std::optional<transport::Client> client_;

@@ -77,6 +77,22 @@ Settlement Settler::settle(const Work& work, std::span<const transport::Recipien
   return settlement;
 }
 
+Settlement Settler::settle(const Work& work, std::span<const spool::Outcome> outcomes, Now now) const {
+  Settlement settlement;
+  std::size_t first = 0; // of a run that was answered alike
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const bool alike = i > 0 && outcomes[i] == outcomes[first] && work.attempts[i] == work.attempts[first];
+    if (alike) {
+      settlement.dispositions.push_back(settlement.dispositions.back());
+    } else {
+      first = i;
+      settlement.dispositions.push_back(add(settlement, outcomes[i], work, i, now));
+    }
+    settlement.groups.back().recipients.push_back(work.recipients[i]);
+  }
+  return settlement;
+}
+
 Settlement Settler::settle(const Work& work, const spool::Outcome& outcome, Now now,
                            std::optional<Monotonic> due) const {
   Settlement settlement;

@@ -39,6 +39,8 @@ class Settler {
   // Of a transaction.
   [[nodiscard]] Settlement settle(const Work& work, std::span<const transport::RecipientResult> results,
                                   const transport::Peer& peer, Now now) const;
+  // Of recipients that went elsewhere than to a mail host.
+  [[nodiscard]] Settlement settle(const Work& work, std::span<const spool::Outcome> outcomes, Now now) const;
   // One answer for all recipients of the attempt. `due`: when its Site is tried next, if that is what they wait for.
   [[nodiscard]] Settlement settle(const Work& work, const spool::Outcome& outcome, Now now,
                                   std::optional<Monotonic> due = {}) const;

@@ -1,7 +1,10 @@
 #include "agent/run/worker.h"
 
 #include "agent/run/log_line.h"
+#include "agent/run/porter.h"
 #include "spool/bounce/bounce_class.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -64,6 +67,14 @@ resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::si
   return config;
 }
 
+// Where no route says otherwise.
+Terms usual_terms(const Config& config) {
+  Terms terms;
+  terms.port = config.smtp.port;
+  terms.tls = config.smtp.tls;
+  return terms;
+}
+
 Settler make_settler(const Config& config, Dice& dice) {
   return Settler(RetrySchedule(config.retry.schedule),
                  config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
@@ -87,12 +98,14 @@ std::size_t worker_for(std::string_view domain, std::size_t workers) {
 Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, WorkerSettings settings,
                Office& office)
     : seams_(seams),
+      disk_(disk),
       dice_(dice),
       number_(number),
       settings_(std::move(settings)),
       office_(office),
       scheduler_(scheduler_config(settings_, number_), dice),
       settler_(make_settler(settings_.config, dice)),
+      router_(settings_.config.routes, usual_terms(settings_.config)),
       dns_(resolver_config(settings_, number_), dice, seams.clock, seams.network, timers_),
       contents_(disk, seams.clock, seams.pool, timers_, make_signers(settings_.config)),
       scheduler_alarm_(timers_, [] {}) {}
@@ -134,7 +147,7 @@ void Worker::adopt(const std::string& domain, std::vector<Consignment> mail) {
 }
 
 void Worker::abandon(std::uint64_t message) {
-  for (auto& [session, courier] : couriers_) courier->abandon(message);
+  for (auto& [session, carrier] : carriers_) carrier->abandon(message);
   scheduler_.forget(message);
   contents_.forget(message);
 }
@@ -164,18 +177,21 @@ void Worker::reload(const Config& config, std::shared_ptr<const transport::TlsCo
   settings_.config = config;
   settings_.tls = std::move(tls);
   tickets_ = {}; // whom they vouch for may not be trusted any more
-  scheduler_.set_config(scheduler_config(settings_, number_), seams_.clock.now().mono);
+  const Monotonic now = seams_.clock.now().mono;
+  scheduler_.set_config(scheduler_config(settings_, number_), now);
+  router_.set_rules(config.routes, usual_terms(config));
+  scheduler_.reroute(now);
   settler_ = make_settler(config, dice_);
   contents_.set_signers(make_signers(config));
 }
 
 void Worker::stop() {
   stopping_ = true;
-  for (auto& [id, courier] : couriers_) courier->finish();
+  for (auto& [id, carrier] : carriers_) carrier->finish();
 }
 
 void Worker::cut() {
-  for (auto& [id, courier] : couriers_) courier->cut();
+  for (auto& [id, carrier] : carriers_) carrier->cut();
 }
 
 // ---- Its turn
@@ -188,17 +204,23 @@ bool Worker::resolve(Now now) {
     for (; left > 0; --left) {
       const auto domain = scheduler_.next_wanted();
       if (!domain) break;
-      dns_.want({*domain, settings_.config.smtp.port});
+      router_.want(*domain);
     }
+    while (const auto target = router_.next_question()) dns_.want(*target);
     for (; left > 0; --left) {
       auto found = dns_.next_route();
       if (!found) break;
-      progress = true;
       if (found->second) {
         for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
       }
-      if (found->second && hand_over(found->first.domain, *found->second, now)) continue;
-      scheduler_.route_found(found->first.domain, std::move(found->second), now.mono);
+      router_.answered(found->first, std::move(found->second));
+    }
+    for (; left > 0; --left) {
+      auto way = router_.next_way();
+      if (!way) break;
+      progress = true;
+      if (way->second && hand_over(way->first, *way->second, now)) continue;
+      scheduler_.route_found(way->first, std::move(way->second), now.mono);
     }
   }
   const bool unsent = dns_.turn();
@@ -206,8 +228,8 @@ bool Worker::resolve(Now now) {
 }
 
 // Limits hold per Site: its mail is all with one worker.
-bool Worker::hand_over(const std::string& domain, const resolver::Route& route, Now now) {
-  const std::size_t owner = worker_for(scheduler_.site_of(route).key, settings_.workers);
+bool Worker::hand_over(const std::string& domain, const Way& way, Now now) {
+  const std::size_t owner = worker_for(scheduler_.site_of(way).key, settings_.workers);
   if (owner == number_ || adopted_.has(domain)) return false;
   if (auto mail = scheduler_.take_domain(domain, now.mono); !mail.empty())
     office_.handed_over(owner, domain, std::move(mail));
@@ -228,9 +250,9 @@ bool Worker::start_work(Now now) {
 void Worker::perform(Work work, Now now) {
   switch (work.kind) {
   case Work::Kind::open: return open(std::move(work));
-  case Work::Kind::reuse: couriers_.at(work.session)->take(std::move(work)); return;
-  case Work::Kind::close: couriers_.at(work.session)->close(); return;
-  case Work::Kind::give_up: couriers_.at(work.session)->give_up(); return;
+  case Work::Kind::reuse: carriers_.at(work.session)->take(std::move(work)); return;
+  case Work::Kind::close: carriers_.at(work.session)->close(); return;
+  case Work::Kind::give_up: carriers_.at(work.session)->give_up(); return;
   case Work::Kind::unroutable: {
     const auto& failure = *work.failure;
     settle_all(work,
@@ -260,21 +282,33 @@ void Worker::perform(Work work, Now now) {
 }
 
 void Worker::open(Work work) {
+  const SessionId session = work.session;
+  if (work.way->terms->delivery) {
+    auto porter = std::make_shared<Porter>(
+        Porter::Tools{seams_.clock, seams_.machine, seams_.pool, disk_, timers_, dice_, contents_, *this},
+        settings_.config.hostname, std::move(work));
+    carriers_.emplace(session, porter);
+    porter->start();
+    return;
+  }
   const auto& smtp = settings_.config.smtp;
   Courier::Settings courier;
   courier.client.timeouts = smtp.timeouts;
   courier.client.messages_per_connection = smtp.messages_per_connection;
   courier.client.eight_bit = smtp.eight_bit;
-  courier.port = smtp.port;
-  if (settings_.tls) courier.tls = smtp.tls;
+  if (settings_.tls) courier.tls = work.way->terms->tls;
   courier.tls_contexts = settings_.tls;
+  if (work.way->terms->sessions == Terms::Sessions::lmtp)
+    courier.client.protocol = transport::ClientConfig::Protocol::lmtp;
+  courier.client.credentials = work.way->terms->credentials;
+  if (courier.client.credentials)
+    courier.client.nonce = fmt::format("{:016x}{:016x}", dice_.next(), dice_.next());
   courier.source = work.source;
   courier.client.hostname = settings_.config.hostname_of(work.source);
-  const SessionId session = work.session;
-  auto opened = std::make_shared<Courier>(
-      Courier::Tools{seams_.clock, seams_.network, timers_, dice_, health_, tickets_, contents_, *this},
-      std::move(courier), std::move(work));
-  couriers_.emplace(session, opened);
+  auto opened = std::make_shared<Courier>(Courier::Tools{seams_.clock, seams_.network, seams_.machine,
+                                                         timers_, dice_, health_, tickets_, contents_, *this},
+                                          std::move(courier), std::move(work));
+  carriers_.emplace(session, opened);
   opened->start();
 }
 
@@ -316,7 +350,7 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
           .add("first", work.facts->envelope.recipient(group.recipients.front()).address)
           .add("action", to_string(group.outcome.action))
           .add("status", group.outcome.status)
-          .add("site", work.route->site)
+          .add("site", work.way->site)
           .add("host", peer.host)
           .add("address", peer.address)
           .add("reply", group.outcome.diagnostic_code);
@@ -328,7 +362,7 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
     scheduler_.mixing_refused(work.session, now.mono);
     if (seams_.log.wants(Level::info)) {
       LogLine(seams_.log, "one domain a transaction")
-          .add("site", work.route->site)
+          .add("site", work.way->site)
           .add("host", peer.host)
           .write(Level::info);
     }
@@ -340,6 +374,25 @@ void Worker::settled(const Work& work, const std::vector<transport::RecipientRes
             })};
   }
   tell(work, std::move(settlement), now, pace);
+}
+
+void Worker::answered(const Work& work, std::vector<spool::Outcome> outcomes) {
+  const Now now = seams_.clock.now();
+  Settlement settlement = settler_.settle(work, outcomes, now);
+  if (seams_.log.wants(Level::info)) {
+    for (const auto& group : settlement.groups) {
+      LogLine(seams_.log, "attempt")
+          .add("id", work.facts->id)
+          .add("recipients", group.recipients.size())
+          .add("first", work.facts->envelope.recipient(group.recipients.front()).address)
+          .add("action", to_string(group.outcome.action))
+          .add("status", group.outcome.status)
+          .add("site", work.way->site)
+          .add("reply", group.outcome.diagnostic_code)
+          .write(Level::info);
+    }
+  }
+  tell(work, std::move(settlement), now, Pace{});
 }
 
 void Worker::unreachable(const Work& work, const spool::Outcome& outcome) {
@@ -380,7 +433,7 @@ void Worker::has_room(SessionId session) { scheduler_.session_has_room(session, 
 
 void Worker::free(SessionId session) {
   scheduler_.session_free(session, seams_.clock.now().mono);
-  if (stopping_) couriers_.at(session)->finish();
+  if (stopping_) carriers_.at(session)->finish();
 }
 
 void Worker::gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) {
@@ -389,13 +442,13 @@ void Worker::gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const 
 }
 
 void Worker::let_go() {
-  for (const SessionId session : std::exchange(leaving_, {})) couriers_.erase(session);
+  for (const SessionId session : std::exchange(leaving_, {})) carriers_.erase(session);
 }
 
 void Worker::report() {
   WorkerReport report{.obeyed = report_.obeyed,
                       .load = scheduler_.load(),
-                      .sessions = couriers_.size(),
+                      .sessions = carriers_.size(),
                       .questions = dns_.resolver().in_flight(),
                       .quiet = scheduler_.quiet()};
   if (reported_ && report == report_) return;

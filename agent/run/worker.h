@@ -10,6 +10,7 @@
 
 #include "agent/config/config.h"
 #include "agent/queue/host_walk.h"
+#include "agent/queue/router.h"
 #include "agent/queue/scheduler.h"
 #include "agent/run/content.h"
 #include "agent/run/courier.h"
@@ -121,6 +122,7 @@ class Worker final : private Courier::Desk {
   // Courier::Desk
   void settled(const Work& work, const std::vector<transport::RecipientResult>& results,
                const transport::Peer& peer, const Courier::Timing& timing) override;
+  void answered(const Work& work, std::vector<spool::Outcome> outcomes) override;
   void unreachable(const Work& work, const spool::Outcome& outcome) override;
   void put_back(const Work& work) override;
   void condemned(const Work& work, const ContentProblem& problem) override;
@@ -134,7 +136,7 @@ class Worker final : private Courier::Desk {
   [[nodiscard]] bool may_send() const override { return spool_is_good_; }
 
   bool resolve(Now now); // true: there may be more
-  [[nodiscard]] bool hand_over(const std::string& domain, const resolver::Route& route, Now now);
+  [[nodiscard]] bool hand_over(const std::string& domain, const Way& way, Now now);
   bool start_work(Now now); // true: there may be more
   void perform(Work work, Now now);
   void open(Work work);
@@ -144,6 +146,7 @@ class Worker final : private Courier::Desk {
   void let_go();
 
   Seams seams_;
+  spool::Disk& disk_;
   Dice& dice_;
   std::size_t number_;
   WorkerSettings settings_;
@@ -151,6 +154,7 @@ class Worker final : private Courier::Desk {
   Timers timers_;
   Scheduler scheduler_;
   Settler settler_;
+  Router router_;
   DnsClient dns_;
   ContentStore contents_;
   HostHealth health_;
@@ -158,8 +162,8 @@ class Worker final : private Courier::Desk {
   // Domains that others handed over. Should the resolvers of two workers disagree on where a domain leads, it stays with
   // the second.
   Memory<std::string> adopted_{std::chrono::minutes{10}, 100'000};
-  std::unordered_map<SessionId, std::shared_ptr<Courier>> couriers_;
-  std::vector<SessionId> leaving_; // couriers whose last word was said
+  std::unordered_map<SessionId, std::shared_ptr<Carrier>> carriers_;
+  std::vector<SessionId> leaving_; // carriers whose last word was said
   Timers::Alarm scheduler_alarm_;
   bool spool_is_good_ = true;
   bool stopping_ = false;

@@ -18,16 +18,19 @@ std::optional<IpAddress> literal_address(std::string_view domain) {
 
 } // namespace
 
-MxLookup::MxLookup(const std::string& domain, std::uint16_t port, std::shared_ptr<const MxRules> rules,
-                   Monotonic now)
+MxLookup::MxLookup(const Target& target, std::shared_ptr<const MxRules> rules, Monotonic now)
     : rules_(std::move(rules)),
-      port_(port),
-      mx_(Question{domain, Type::mx}) {
-  route_.domain = domain;
+      port_(target.port),
+      host_(target.host),
+      mx_(Question{target.domain, Type::mx}) {
+  const std::string& domain = route_.domain = target.domain;
   if (const auto address = literal_address(domain)) {
     literal(*address, now);
   } else if (looks_like_address(domain)) {
     fail(true, "5.1.2", fmt::format("no such domain {}", domain), now + longest_negative);
+  } else if (host_) {
+    route_.implicit = true;
+    take_hosts({{0, domain}}, now);
   } else {
     to_ask_.push_back(mx_ticket);
   }
@@ -71,7 +74,7 @@ void MxLookup::literal(IpAddress address, Monotonic now) {
   if (is_this_host(address)) {
     return fail(true, "5.4.6", fmt::format("{} is an address of this host", route_.domain), until);
   }
-  if (address.is_private() && !rules_->allow_private) {
+  if (!usable(address)) {
     return fail(true, "5.4.4", fmt::format("{} is not a public address", route_.domain), until, true);
   }
   identify(std::vector<MxData>{{0, route_.domain}});
@@ -105,7 +108,7 @@ void MxLookup::mx_known(Monotonic now) {
 
 void MxLookup::take_hosts(const std::vector<MxData>& hosts, Monotonic now) {
   identify(hosts);
-  const auto self = std::ranges::find(hosts, rules_->hostname, &MxData::exchange);
+  const auto self = host_ ? hosts.end() : std::ranges::find(hosts, rules_->hostname, &MxData::exchange);
   self_by_name_ = self != hosts.end();
   candidates_.reserve(hosts.size());
   for (const MxData& mx : hosts) {
@@ -145,7 +148,7 @@ void MxLookup::add_candidate(MxData mx) {
 // Only now: name servers that can't cope with questions for TLSA records stand before zones that are not signed, and are
 // not to be asked (RFC 7672 §2.2.2).
 void MxLookup::addresses_known(std::size_t number) {
-  if (!rules_->dane || !mx_.secure()) return;
+  if (!rules_->dane || !(host_ || mx_.secure())) return; // what the configuration names needs no proof
   Candidate& candidate = candidates_[number];
   const Finding finding = examine(candidate);
   if (finding.proved == nullptr || finding.addresses.empty()) return;
@@ -174,7 +177,7 @@ MxLookup::Finding MxLookup::examine(const Candidate& candidate) const {
     for (const IpAddress& address : answer.addresses) {
       ++all;
       finding.is_this_host |= is_this_host(address);
-      if (rules_->allow_private || !address.is_private()) finding.addresses.push_back(address);
+      if (usable(address)) finding.addresses.push_back(address);
     }
   }
   if (!all_proved) finding.proved = nullptr;
@@ -232,7 +235,8 @@ void MxLookup::decide(Monotonic now) {
     }
     std::shared_ptr<const Dane> dane;
     if (candidate.tlsa && candidate.tlsa->result() == TlsaSearch::Result::found)
-      dane = make_dane(candidate.tlsa->base(), route_.domain, mx_.end().owner, candidate.tlsa->end().tlsa);
+      dane = make_dane(candidate.tlsa->base(), route_.domain, host_ ? route_.domain : mx_.end().owner,
+                       candidate.tlsa->end().tlsa);
     use({std::move(candidate.mx.exchange), candidate.mx.preference, std::move(finding.addresses),
          std::move(dane)});
   }
@@ -251,8 +255,9 @@ void MxLookup::decide(Monotonic now) {
   }
   if (self) return fail(true, "5.4.6", fmt::format("mail for {} loops back to this host", domain), expires);
   fail(true, "5.4.4",
-       route_.implicit ? fmt::format("{} has neither MX nor address", domain)
-                       : fmt::format("no mail host of {} has an address", domain),
+       host_             ? fmt::format("{} has no address", domain)
+       : route_.implicit ? fmt::format("{} has neither MX nor address", domain)
+                         : fmt::format("no mail host of {} has an address", domain),
        expires);
 }
 
@@ -261,7 +266,11 @@ void MxLookup::fail(bool permanent, const char* status, std::string text, Monoto
 }
 
 bool MxLookup::is_this_host(const IpAddress& address) const {
-  return std::ranges::binary_search(rules_->own_addresses, address);
+  return !host_ && std::ranges::binary_search(rules_->own_addresses, address);
+}
+
+bool MxLookup::usable(const IpAddress& address) const {
+  return host_ || rules_->allow_private || !address.is_private();
 }
 
 } // namespace bulkmail::resolver

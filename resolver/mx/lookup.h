@@ -1,4 +1,4 @@
-// From a domain to its Route (RFC 5321 §5.1, RFC 7505), without I/O: says what it wants to know, takes
+// From a domain or host to its Route (RFC 5321 §5.1, RFC 7505), without I/O: says what it wants to know, takes
 // answers, decides.
 //
 // Permanent is only what the DNS says for certain; a single doubt among hosts that all fail delays. Hosts in
@@ -11,6 +11,7 @@
 #include "resolver/mx/tlsa_search.h"
 #include "resolver/mx/trail.h"
 #include "resolver/route.h"
+#include "resolver/target.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -35,9 +36,7 @@ class MxLookup {
  public:
   using Ticket = std::size_t; // tells an MxLookup what an answer is to
 
-  // `port`: where its hosts take mail; TLSA records are a port's.
-  MxLookup(const std::string& domain, std::uint16_t port, std::shared_ptr<const MxRules> rules,
-           Monotonic now);
+  MxLookup(const Target& target, std::shared_ptr<const MxRules> rules, Monotonic now);
 
   [[nodiscard]] std::optional<std::pair<Ticket, Question>> next_question();
   void answer(Ticket ticket, std::shared_ptr<const Answer> answer, Monotonic now);
@@ -77,14 +76,16 @@ class MxLookup {
   void decide(Monotonic now);
   void fail(bool permanent, const char* status, std::string text, Monotonic until, bool policy = false);
   [[nodiscard]] bool is_this_host(const IpAddress& address) const;
+  [[nodiscard]] bool usable(const IpAddress& address) const;
 
   // A candidate's begin at 1 + 3 * its number: those of its address trails, then that of its TLSA records.
   static constexpr Ticket mx_ticket = 0;
   static constexpr Ticket tickets_each = 3, tlsa_ticket = 2;
 
   std::shared_ptr<const MxRules> rules_;
-  std::uint16_t port_;
-  Route route_; // as far as known; its site is that of the whole MX set
+  std::uint16_t port_; // where its hosts take mail; TLSA records are a port's
+  bool host_;          // the configuration names the host: no MX, any address
+  Route route_;        // as far as known; its site is that of the whole MX set
   Trail mx_;
   std::vector<Candidate> candidates_;
   bool self_by_name_ = false; // this host's name stood in the MX set: it and what is not better was dropped

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 using namespace bulkmail::agent;
+namespace transport = bulkmail::transport;
 using bulkmail::milliseconds;
 using namespace std::chrono_literals;
 
@@ -85,6 +86,35 @@ mixed_domains = false
 match = ["example.com"]
 rate = "1/1s"
 sender = ["news.example", "*.lists.example"]
+[[route]]
+match = ["example.org", ".example.org"]
+to = "[192.0.2.1]:587"
+username = "u"
+password_file = "/etc/bulkmail/relay.pw"
+token_file = "/etc/bulkmail/relay.token"
+auth = ["SCRAM-SHA-256", "XOAUTH2"]
+auth_without_tls = true
+tls = "off"
+implicit_tls = false
+[[route]]
+match = ["store.example"]
+transport = "lmtp"
+to = "unix:/run/dovecot/lmtp"
+[[route]]
+match = ["x.example"]
+transport = "pipe"
+command = ["/usr/bin/x", "{recipient}"]
+environment = ["A=b"]
+timeout = "1m"
+[[route]]
+match = ["m.example"]
+transport = "maildir"
+path = "/var/mail/{domain}/{local}"
+[[route]]
+match = ["*"]
+transport = "error"
+status = "5.7.1"
+text = "no"
 [[sender]]
 match = ["ann@example.org", "news.example"]
 weight = 4
@@ -173,6 +203,21 @@ TEST_CASE("lists of tables are read entry by entry, in their order") {
   for (const auto& key : dkim_keys()) {
     INFO(key.name);
     CHECK(key.show(config->dkim[0]) != key.show({}));
+  }
+  using transport::kinds::find_option;
+  REQUIRE(config->routes.size() == 5);
+  CHECK(config->routes[0].match == std::vector<std::string>{"example.org", ".example.org"});
+  CHECK(config->routes[0].to == "[192.0.2.1]:587");
+  CHECK(config->routes[0].auth ==
+        std::vector{transport::Mechanism::scram_sha_256, transport::Mechanism::xoauth2});
+  CHECK(*find_option<std::vector<std::string>>(config->routes[2].options, "command") ==
+        std::vector<std::string>{"/usr/bin/x", "{recipient}"});
+  CHECK(*find_option<milliseconds>(config->routes[2].options, "timeout") == 1min);
+  CHECK(config->routes[4].match == std::vector<std::string>{"*"});
+  for (const auto& key : route_keys()) {
+    INFO(key.name);
+    CHECK(std::ranges::any_of(config->routes,
+                              [&](const RouteRule& route) { return key.show(route) != key.show({}); }));
   }
   for (const auto& key : site_keys()) {
     INFO(key.name);
@@ -331,9 +376,8 @@ servers = ["127.0.0.1:53", "name.example"]
 }
 
 TEST_CASE("a key of a feature still to come is told apart from a mistyped one") {
-  for (const std::string_view text :
-       {"[smtp]\nmta_sts = true", "[[route]]\nmatch = [\"x\"]", "[listen]\nsmtp = \"127.0.0.1:2525\"",
-        "[smtp]\nmta_sts = 1", "[listen]\nsync_timeout = \"1m\""}) {
+  for (const std::string_view text : {"[smtp]\nmta_sts = true", "[listen]\nsmtp = \"127.0.0.1:2525\"",
+                                      "[smtp]\nmta_sts = 1", "[listen]\nsync_timeout = \"1m\""}) {
     const auto errors = errors_of(text);
     REQUIRE(errors.size() == 1);
     CHECK_THAT(errors[0], Catch::Contains("is not in this version"));
@@ -409,6 +453,41 @@ TEST_CASE("values out of reach are refused") {
     INFO(text);
     CHECK(errors_of(text).size() == 1);
   }
+}
+
+TEST_CASE("what makes no sense of a route is told with its place") {
+  const auto wrong = [](const std::string& entry) {
+    const auto errors = errors_of("[[route]]\nmatch = [\"a.example\"]\n" + entry);
+    INFO(entry);
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors[0], Catch::StartsWith("b.toml:"));
+    return errors[0];
+  };
+  for (const std::string to : {"host:0", "host:x", "[192.0.2.1", "[192.0.2.1]x", "192.0.2.1",
+                               "unix:", "unix:lmtp", "a b", "[]", "[a b]:25", "a@b", "2001:db8::1"})
+    CHECK_THAT(wrong("to = \"" + to + "\""), Catch::Contains("leads nowhere"));
+  CHECK_THAT(wrong("transport = \"uucp\""), Catch::Contains("\"maildir\""));
+  CHECK_THAT(wrong("too = \"x\""), Catch::Contains("the nearest known one is route.to"));
+  CHECK_THAT(wrong("to = \"unix:/run/x\""), Catch::Contains("only lmtp"));
+  CHECK_THAT(wrong("transport = \"lmtp\""), Catch::Contains("needs a to"));
+  CHECK_THAT(wrong("command = [\"/bin/true\"]"), Catch::Contains("transport smtp has no command"));
+  CHECK_THAT(wrong("transport = \"pipe\""), Catch::Contains("needs a command"));
+  CHECK_THAT(wrong("transport = \"pipe\"\ncommand = [\"true\"]"), Catch::Contains("needs a command"));
+  CHECK_THAT(wrong("transport = \"pipe\"\ncommand = [\"/bin/x\", \"{user}\"]"), Catch::Contains("{user}"));
+  CHECK_THAT(wrong("transport = \"pipe\"\ncommand = [\"/bin/x\"]\nenvironment = [\"A\"]"),
+             Catch::Contains("NAME=value"));
+  CHECK_THAT(wrong("transport = \"maildir\"\npath = \"mail\""), Catch::Contains("needs a path"));
+  CHECK_THAT(wrong("transport = \"maildir\"\npath = \"/mail/{sender}\""), Catch::Contains("and no other"));
+  CHECK_THAT(wrong("transport = \"error\"\nstatus = \"4.7.1\""), Catch::Contains("none of class 5"));
+  CHECK_THAT(wrong("transport = \"discard\"\nto = \"[x]\""), Catch::Contains("goes to no host"));
+  CHECK_THAT(wrong("username = \"u\"\nto = \"[x]\""), Catch::Contains("needs a password_file"));
+  CHECK_THAT(wrong("username = \"u\"\npassword_file = \"/x\""), Catch::Contains("needs a to"));
+  CHECK_THAT(wrong("to = \"[x]\"\npassword_file = \"/x\""), Catch::Contains("needs a username"));
+  CHECK_THAT(wrong("to = \"[x]\"\npassword_file = \"x\"\nusername = \"u\""), Catch::Contains("whole path"));
+  CHECK_THAT(wrong("to = \"[x]\"\nusername = \"u\"\npassword_file = \"/x\"\nauth = [\"XOAUTH2\"]"),
+             Catch::Contains("token_file"));
+  CHECK_THAT(errors_of("[[route]]\nto = \"[x]\"").at(0), Catch::Contains("needs a match"));
+  CHECK_THAT(errors_of("[[route]]\nmatch = [\"a@b\"]").at(0), Catch::Contains("is no domain"));
 }
 
 TEST_CASE("an override is a TOML value, or else text as it stands") {
@@ -498,8 +577,8 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
   std::size_t rows = 0;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) rows += line.starts_with("| `") ? 1 : 0;
-  CHECK(rows == all_keys().size() + source_keys().size() + site_keys().size() + sender_keys().size() +
-                    dkim_keys().size());
+  CHECK(rows == all_keys().size() + route_keys().size() + source_keys().size() + site_keys().size() +
+                    sender_keys().size() + dkim_keys().size());
   const auto look_for = [&](const auto& key, const std::string& value) {
     const auto shown = value.empty() || key.name == "hostname" ? "" : "`" + value + "`";
     const auto row = "| `" + std::string(key.name) + "` | " + key.type + " | " + shown + " | " +
@@ -508,6 +587,7 @@ TEST_CASE("the documentation has a row for each key as the table has it, and no 
     CHECK(text.find(row) != std::string::npos);
   };
   for (const Key& key : all_keys()) look_for(key, key.show(defaults));
+  for (const auto& key : route_keys()) look_for(key, key.show({}));
   for (const auto& key : source_keys()) look_for(key, key.show({}));
   for (const auto& key : site_keys()) look_for(key, key.show({}));
   for (const auto& key : sender_keys()) look_for(key, key.show({}));

@@ -281,7 +281,7 @@ class Day {
   }
 
   void open(Work work) {
-    const std::uint32_t number = site_by_host_.at(work.route->hosts.front().name);
+    const std::uint32_t number = site_by_host_.at(work.way->hosts.front().name);
     const DaySite& site = sites_[number];
     const SessionId id = work.session;
     ++report_.sessions;
@@ -295,7 +295,7 @@ class Day {
 
   void take(Line& line, Work work) {
     recipients_.taken(work, domains_, now_);
-    const std::uint32_t domain = domain_by_name_.at(work.route->domain);
+    const std::uint32_t domain = domain_by_name_.at(work.way->domain);
     limits_.sent(line.site, sites_[line.site], domain, domains_[domain].paced, work.recipients.size(), now_);
     line.source = line.source.value_or(work.source.value());
     if (*line.source != work.source) throw Broken("a session has two addresses");

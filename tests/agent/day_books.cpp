@@ -58,7 +58,7 @@ void RecipientBooks::taken(const Work& work, const std::vector<DayDomain>& domai
     require(ready && *ready <= now, "recipient {} of message {} is tried before its time", recipient,
             work.message);
     require(!is_transaction(work.kind) || addressee.domain == first, "a transaction of two domains");
-    require(!is_transaction(work.kind) || work.route->domain == domains[first].name,
+    require(!is_transaction(work.kind) || work.way->domain == domains[first].name,
             "a transaction along another domain's route");
   }
   in_attempt += work.recipients.size();

@@ -67,7 +67,7 @@ TEST_CASE("A message whose domains lead elsewhere meanwhile goes there when its 
       f.scheduler.route_found(*wanted, make_route(*wanted, "new", f.now + 1h), f.now);
     f.complete(work);
     std::vector<Work> all = f.all_work();
-    for (auto& more : all) sites.insert(more.route->site);
+    for (auto& more : all) sites.insert(more.way->site);
     while (all.size() > 1) {
       f.complete(all.back());
       all.pop_back();
@@ -93,7 +93,7 @@ TEST_CASE("Silent sites hold up new ones for seconds, however long they stay sil
   while (served.size() < 1000 && f.now < began + 5min) {
     std::vector<Work> answered;
     while (auto work = f.work()) {
-      if (work->kind == Kind::open && !work->route->hosts.front().name.starts_with("silent")) {
+      if (work->kind == Kind::open && !work->way->hosts.front().name.starts_with("silent")) {
         answered.push_back(std::move(*work));
       } else if (work->kind == Kind::open) {
         opening.emplace(work->session, std::move(*work));
@@ -110,7 +110,7 @@ TEST_CASE("Silent sites hold up new ones for seconds, however long they stay sil
     f.now += 100ms;
     for (const auto& work : answered) {
       f.complete(work);
-      served.insert(work.route->site);
+      served.insert(work.way->site);
       last = f.now;
     }
   }
@@ -142,7 +142,7 @@ TEST_CASE("A host that is slow to greet is reached although others wait, as pati
     }
     f.now += 1s;
     for (const auto& [session, work] : opening)
-      reached = reached || (work.route->site == "10 slow" && f.now - since.at(session) >= 20s);
+      reached = reached || (work.way->site == "10 slow" && f.now - since.at(session) >= 20s);
   }
   CHECK(reached);
 }
@@ -193,11 +193,11 @@ TEST_CASE("A held domain or site sends nothing, and others go on") {
   f.scheduler.hold(at_site(text), f.now);
   f.add({"a@d.mx", "a@e.other"});
   f.route_all();
-  CHECK(f.the_work().route->site == "10 other");
+  CHECK(f.the_work().way->site == "10 other");
   CHECK(f.scheduler.load().held == 1 - f.scheduler.load().resolving);
   f.scheduler.release(at_site(text), f.now);
   f.route_all();
-  CHECK(f.the_work().route->site == "10 mx");
+  CHECK(f.the_work().way->site == "10 mx");
 }
 
 TEST_CASE("What comes while a cancel goes through the queue is not meant by it") {

@@ -37,7 +37,7 @@ Sent send_all(Fixture& f, const std::string& domain, std::chrono::milliseconds p
         continue;
       }
       f.complete(work);
-      if (work.route->domain != domain) continue;
+      if (work.way->domain != domain) continue;
       if (sent.first == Monotonic{}) sent.first = f.now;
       sent.last = f.now;
       recent.emplace_back(f.now, work.recipients.size());
@@ -87,7 +87,7 @@ TEST_CASE("A recipient domain's rate holds back that domain alone") {
   f.route_all(1000h);
   for (int i = 0; i < 100; ++i) {
     for (const auto& work : f.all_work()) {
-      ++at_once[work.route->domain];
+      ++at_once[work.way->domain];
       f.complete(work);
     }
   }
@@ -178,7 +178,7 @@ TEST_CASE("A recipient domain's connections are as many transactions of it at on
         f.scheduler.session_gone(work.session, Scheduler::Gone::closed, nullptr, f.now);
         continue;
       }
-      REQUIRE((++at_once[work.route->domain] <= 2 || work.route->domain == "many.mx"));
+      REQUIRE((++at_once[work.way->domain] <= 2 || work.way->domain == "many.mx"));
       busy.push_back(std::move(work));
     }
   };
@@ -187,8 +187,8 @@ TEST_CASE("A recipient domain's connections are as many transactions of it at on
     most = std::max(most, at_once["many.mx"]);
     const Work work = std::move(busy.front());
     busy.pop_front();
-    --at_once[work.route->domain];
-    ++done_of[work.route->domain];
+    --at_once[work.way->domain];
+    ++done_of[work.way->domain];
     f.complete(work);
   }
   CHECK(most > 2);
@@ -241,8 +241,8 @@ TEST_CASE("A sender domain's rate at a site holds back its mail there alone, and
         continue;
       }
       const std::string sender(work.facts->envelope.sender());
-      ++sent[{sender, work.route->domain}];
-      if (sender == "news@bulk.example" && work.route->domain == "d.mx") {
+      ++sent[{sender, work.way->domain}];
+      if (sender == "news@bulk.example" && work.way->domain == "d.mx") {
         slow.push_back(f.now);
         while (slow.front() + 1min <= f.now) slow.pop_front();
         REQUIRE(slow.size() <= 10);

@@ -110,7 +110,7 @@ TEST_CASE("An entry says for its hosts whether domains are mixed") {
   for (const auto& work : f.all_work()) {
     mixed += work.mixed;
     recipients += work.recipients.size();
-    CHECK(work.mixed == (work.route->site == "10 yes"));
+    CHECK(work.mixed == (work.way->site == "10 yes"));
   }
   CHECK(mixed == 1);
   CHECK(recipients == 3);

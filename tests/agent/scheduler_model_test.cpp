@@ -48,9 +48,7 @@ class Model {
     return rule.match.empty() ? SiteRules() : SiteRules(std::vector{rule});
   }
 
-  [[nodiscard]] std::string site_of(const Work& work) const {
-    return config_.sites.identity(*work.route).name;
-  }
+  [[nodiscard]] std::string site_of(const Work& work) const { return config_.sites.identity(*work.way).name; }
 
   struct Letter {
     std::unique_ptr<spool::Message> message;
@@ -264,12 +262,12 @@ class Model {
       CHECK(lines_.size() < config_.connections);
       REQUIRE(lines_
                   .try_emplace(work.session,
-                               Line{Line::State::opening, site_of(work), work.route->site, {work.attempt}})
+                               Line{Line::State::opening, site_of(work), work.way->site, {work.attempt}})
                   .second);
     } else if (work.kind == Kind::reuse) {
       Line& line = lines_.at(work.session);
       REQUIRE((line.state == Line::State::idle || (line.state == Line::State::busy && line.room)));
-      CHECK(line.hosts == work.route->site);
+      CHECK(line.hosts == work.way->site);
       line.state = Line::State::busy;
       line.room = false;
       line.attempts.push_back(work.attempt);

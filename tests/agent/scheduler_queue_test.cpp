@@ -18,7 +18,7 @@ TEST_CASE("One mail goes from its domain's question over a new session to its en
   CHECK(work.kind == Kind::open);
   CHECK(work.message == message.number());
   CHECK(work.recipients == std::vector<std::uint32_t>{0});
-  CHECK(work.route->site == "10 mx");
+  CHECK(work.way->site == "10 mx");
   CHECK(f.scheduler.load().in_attempt == 1);
   CHECK_FALSE(f.scheduler.quiet());
   f.complete(work);

@@ -90,7 +90,7 @@ TEST_CASE("A route that expires while mail waits is not used any more") {
   auto& message = f.add(users(300, "d.old"));
   f.route_all(1min);
   const Work work = f.the_work();
-  CHECK(work.route->site == "10 old");
+  CHECK(work.way->site == "10 old");
   f.scheduler.session_established(work.session, f.now);
   f.now += 2min;
   f.settle(work, done);
@@ -103,7 +103,7 @@ TEST_CASE("A route that expires while mail waits is not used any more") {
   auto all = f.all_work();
   const auto moved = std::ranges::find(all, Kind::open, &Work::kind);
   REQUIRE(moved != all.end());
-  CHECK(moved->route->site == "10 new");
+  CHECK(moved->way->site == "10 new");
   CHECK_FALSE(f.scheduler.finished(message.number()));
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("A domain that leaves its lane leaves the others their turns") {
   for (int i = 0; i < 2; ++i) {
     f.complete(work);
     work = f.the_work();
-    of_b += work.route->domain == "b.mx";
+    of_b += work.way->domain == "b.mx";
   }
   CHECK(of_b == 2);
 }
@@ -175,10 +175,10 @@ TEST_CASE("A stale answer in the lane is not used however fresh it was when it c
   f.now += 1min;
   f.complete(work);
   const Work next = f.the_work();
-  CHECK(next.route->domain == "busy.mx");
+  CHECK(next.way->domain == "busy.mx");
   f.add(users(200, "busy.mx"));
   f.complete(next);
-  CHECK(f.the_work().route->domain == "busy.mx");
+  CHECK(f.the_work().way->domain == "busy.mx");
   CHECK(f.scheduler.next_wanted() == "rare.mx");
 }
 

@@ -309,7 +309,7 @@ TEST_CASE("Sessions never outnumber the limits, and a site that comes late gets 
       REQUIRE(f.scheduler.load().sessions <= 8);
     }
   }
-  for (const auto& work : busy) ++share[work.route->site];
+  for (const auto& work : busy) ++share[work.way->site];
   CHECK(share["10 one"] == 4);
   CHECK(share["10 two"] == 4);
 }
@@ -334,7 +334,7 @@ TEST_CASE("Idle sessions of others are closed first, the oldest first, and no mo
   f.scheduler.session_gone(close.session, Gone::closed, nullptr, f.now);
   const Work open = f.the_work();
   CHECK(open.kind == Kind::open);
-  CHECK(open.route->site == "10 e");
+  CHECK(open.way->site == "10 e");
 }
 
 TEST_CASE(
@@ -345,14 +345,14 @@ TEST_CASE(
   f.route_all();
   auto all = f.all_work();
   REQUIRE(all.size() == 5);
-  for (std::size_t i = 0; i < 5; ++i) CHECK(all[i].route->site == fmt::format("10 s{}", i));
+  for (std::size_t i = 0; i < 5; ++i) CHECK(all[i].way->site == fmt::format("10 s{}", i));
   // One answers, and the next may try.
   f.scheduler.session_established(all[2].session, f.now);
   const Work next = f.the_work();
-  CHECK(next.route->site == "10 s5");
+  CHECK(next.way->site == "10 s5");
   // One does not, and its place is the next one's.
   f.refuse(all[0]);
-  CHECK(f.the_work().route->site == "10 s6");
+  CHECK(f.the_work().way->site == "10 s6");
 }
 
 TEST_CASE("Where there are more sites than connections, each has its time") {
@@ -364,7 +364,7 @@ TEST_CASE("Where there are more sites than connections, each has its time") {
   for (int step = 0; step < 400; ++step) {
     f.now += 200ms;
     for (const auto& work : std::exchange(busy, {})) {
-      ++served[work.route->site];
+      ++served[work.way->site];
       f.complete(work);
     }
     for (auto& work : f.all_work()) {

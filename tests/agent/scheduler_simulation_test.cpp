@@ -95,7 +95,7 @@ class World {
       });
       break;
     case Kind::open:
-      if (work.route->hosts.front().name.starts_with("silent")) {
+      if (work.way->hosts.front().name.starts_with("silent")) {
         after(silence, [this, work] {
           answer(work, delayed(now_ + 5min));
           scheduler_.session_gone(work.session, Scheduler::Gone::refused, Fixture::no_answer(), now_);
@@ -118,7 +118,7 @@ class World {
 
   void transact(Work work) {
     after(transaction, [this, work = std::move(work)] {
-      auto& times = times_[work.route->hosts.front().name];
+      auto& times = times_[work.way->hosts.front().name];
       const auto took = now_ - added_.at(work.message - 1);
       times.insert(times.end(), work.recipients.size(), std::chrono::floor<milliseconds>(took));
       done_ += work.recipients.size();
@@ -241,7 +241,7 @@ TEST_CASE(
   f.route_all();
   const auto opened = try_all();
   REQUIRE(opened.size() == 1);
-  CHECK(opened.front().route->site == "10 new");
+  CHECK(opened.front().way->site == "10 new");
 }
 
 TEST_CASE("A million recipients are delayed, and come again when they are due") {

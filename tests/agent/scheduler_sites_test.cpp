@@ -66,7 +66,7 @@ TEST_CASE("A group's sites are one, with one limit, and share sessions only wher
         f.scheduler.session_gone(work.session, Scheduler::Gone::closed, nullptr, f.now);
         continue;
       }
-      const std::string& host = work.route->hosts.front().name;
+      const std::string& host = work.way->hosts.front().name;
       if (work.kind == Kind::open) {
         host_of[work.session] = host;
       } else {
@@ -165,7 +165,7 @@ TEST_CASE("New groups take the mail that waits along, in its turn, and old ones 
 
   f.scheduler.set_config({.idle = 1h}, f.now);
   f.add({"e@d.a.olc"});
-  CHECK(f.the_work().route->site == "10 a.olc");
+  CHECK(f.the_work().way->site == "10 a.olc");
 }
 
 TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
@@ -179,7 +179,7 @@ TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
   f.scheduler.hold(at_site("b.olc"), f.now); // where the last route led
   f.scheduler.release(at_site("outlook"), f.now);
   const Work work = f.the_work();
-  CHECK(work.route->domain == "d.a.olc");
+  CHECK(work.way->domain == "d.a.olc");
   f.complete(work);
   for (const auto& closed : f.all_work()) {
     REQUIRE(closed.kind == Kind::close);
@@ -189,7 +189,7 @@ TEST_CASE("A group is held by its name, and one of its hosts by that host's") {
   CHECK(f.scheduler.load().held == 1);
   f.scheduler.release(at_site("b.olc"), f.now);
   bool reached = false;
-  for (const auto& next : f.all_work()) reached = reached || (next.route && next.route->domain == "d.b.olc");
+  for (const auto& next : f.all_work()) reached = reached || (next.way && next.way->domain == "d.b.olc");
   CHECK(reached);
 }
 

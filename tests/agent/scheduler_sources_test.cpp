@@ -153,7 +153,7 @@ TEST_CASE("Sites take turns for the room of an address, and those without mail c
         f.scheduler.session_gone(work.session, Scheduler::Gone::closed, nullptr, f.now);
         continue;
       }
-      ++sent[work.route->domain];
+      ++sent[work.way->domain];
       f.complete(work);
     }
     const auto wake = f.scheduler.wake_at(f.now);
@@ -262,7 +262,7 @@ TEST_CASE("Mail for hosts of one family waits for an address of that family, oth
   }
   std::map<std::string, resolver::IpAddress> from;
   for (const auto& work : f.all_work()) {
-    from[work.route->domain] = work.source.value();
+    from[work.way->domain] = work.source.value();
     f.complete(work);
   }
   CHECK(f.all_work().empty());
@@ -271,7 +271,7 @@ TEST_CASE("Mail for hosts of one family waits for an address of that family, oth
   if (from.contains("six.b")) CHECK(from["six.b"] == sixth);
   f.now += 1h;
   for (const auto& work : f.all_work())
-    if (work.kind != Kind::close) from[work.route->domain] = work.source.value();
+    if (work.kind != Kind::close) from[work.way->domain] = work.source.value();
   CHECK(from["four.a"] == first);
   CHECK(from["six.b"] == sixth);
 }

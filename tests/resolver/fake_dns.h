@@ -300,11 +300,15 @@ struct Driver {
   }
 
   RouteAnswer route(const std::string& domain, std::uint16_t port = 25) {
-    resolver.want({domain, port}, now);
+    return route(Target{domain, port});
+  }
+
+  RouteAnswer route(const Target& target) {
+    resolver.want(target, now);
     run();
     auto found = resolver.next_route();
-    if (!found) throw std::logic_error("no answer for " + domain);
-    if (found->first != Target{domain, port}) throw std::logic_error("an answer for another domain");
+    if (!found) throw std::logic_error("no answer for " + target.domain);
+    if (found->first != target) throw std::logic_error("an answer for another target");
     if (!open.empty()) throw std::logic_error("a socket was left open");
     return std::move(found->second);
   }

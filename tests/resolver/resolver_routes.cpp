@@ -298,6 +298,24 @@ TEST_CASE("private targets are refused by policy unless they are allowed") {
   }
 }
 
+TEST_CASE("a host that the configuration names has no MX asked for and may have any address") {
+  Records records;
+  records.mx("relay.net", 10, "mx.relay.net").address("mx.relay.net", "192.0.2.1");
+  records.address("relay.net", "10.0.0.1").address("relay.net", "192.0.2.2");
+  records.address("relay.example", "198.51.100.1").broken["dead.example"] = servfail; // this host
+  Driver driver(records);
+  const auto route = driver.route(Target{"relay.net", 25, true});
+  CHECK(shown(route) == "0 relay.net 10.0.0.1 192.0.2.2");
+  CHECK(driver.asked("relay.net", Type::mx) == 0);
+  CHECK(route->site == "0 relay.net");
+  CHECK(shown(driver.route("relay.net")) == "10 mx.relay.net 192.0.2.1"); // as a domain
+  CHECK(shown(driver.route(Target{"[127.0.0.1]", 25, true})) == "0 [127.0.0.1] 127.0.0.1");
+  CHECK(shown(driver.route(Target{"[198.51.100.1]", 25, true})) == "0 [198.51.100.1] 198.51.100.1");
+  CHECK(shown(driver.route(Target{"relay.example", 25, true})) == "0 relay.example 198.51.100.1");
+  CHECK(shown(driver.route(Target{"nowhere.example", 25, true})) == "F 5.4.4");
+  CHECK(shown(driver.route(Target{"dead.example", 25, true})) == "D 4.4.3");
+}
+
 TEST_CASE("a private address beside a public one is left out") {
   Records records;
   records.mx("d1.example", 10, "mx1.d1.example").mx("d1.example", 20, "mx2.d1.example");

@@ -2,6 +2,7 @@
 
 #include "agent/run/engine.h"
 #include "spool/layout.h"
+#include "tests/simulation/bare_machine.h"
 #include "tests/simulation/hand.h"
 #include "tests/simulation/memory_disk.h"
 #include "tests/simulation/timeline.h"
@@ -277,8 +278,8 @@ class World {
     settings.worker.config = config_;
     settings.worker.workers = config_.agent.workers;
     settings.worker.servers = {resolver::fake::endpoint("192.0.2.53")};
-    engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, https_, log_}, *disk_, dice_,
-                                              settings);
+    engine_ = std::make_unique<agent::Engine>(agent::Seams{clock_, *pool_, network_, machine_, https_, log_},
+                                              *disk_, dice_, settings);
     const auto recovered = engine_->recover();
     if (recovered) return;
     engine_.reset();
@@ -463,6 +464,7 @@ class World {
   SeededDice dice_;
   Report report_;
   VirtualNetwork network_;
+  BareMachine machine_;
   VirtualHttps https_{timeline_};
   VirtualClock clock_;
   VirtualLog log_;

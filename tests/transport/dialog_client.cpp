@@ -43,6 +43,7 @@ std::string_view name_of(Trouble::Kind kind) {
   case Trouble::Kind::timeout: return "timeout";
   case Trouble::Kind::lost: return "lost";
   case Trouble::Kind::malformed: return "malformed";
+  case Trouble::Kind::no_entry: return "no-entry";
   case Trouble::Kind::shutdown: return "shutdown";
   case Trouble::Kind::insecure: return "insecure";
   }

@@ -226,6 +226,7 @@ Stage Client::stage_of(Verb verb) {
   case Verb::helo: return Stage::ehlo;
   case Verb::starttls: return Stage::starttls;
   case Verb::handshake: return Stage::tls;
+  case Verb::auth: return Stage::auth;
   case Verb::rset: return Stage::rset;
   case Verb::mail: return Stage::mail;
   case Verb::rcpt: return Stage::rcpt;
@@ -243,7 +244,8 @@ milliseconds Client::time_for(Verb verb) const {
   switch (verb) {
   case Verb::greeting: return times.greeting;
   case Verb::ehlo:
-  case Verb::helo: return times.ehlo;
+  case Verb::helo:
+  case Verb::auth: return times.ehlo;
   case Verb::starttls:
   case Verb::handshake: return times.tls;
   case Verb::rset: return times.rset;
@@ -300,6 +302,7 @@ void Client::send(Verb verb) {
   case Verb::ehlo: output_.append(lmtp() ? "LHLO " : "EHLO ").append(config_.hostname).append("\r\n"); break;
   case Verb::helo: output_.append("HELO ").append(config_.hostname).append("\r\n"); break;
   case Verb::starttls: output_ += "STARTTLS\r\n"; break;
+  case Verb::auth: append_auth(); break;
   case Verb::quit: output_ += "QUIT\r\n"; break;
   default: break; // those of a transaction
   }
@@ -420,7 +423,9 @@ void Client::answered() {
   ++replies_;
   if (command.verb == Verb::quit) return close({});
   if (reply.code == service_not_available) return shut_down(stage);
-  if (reply.kind() == 3 && command.verb != Verb::data && command.verb != Verb::lone_dot) {
+  const bool asks =
+      command.verb == Verb::data || command.verb == Verb::lone_dot || command.verb == Verb::auth;
+  if (reply.kind() == 3 && !asks) {
     return out_of_step(stage, fmt::format("{} to {}", reply.code, to_string(stage)));
   }
   switch (command.verb) {
@@ -428,6 +433,7 @@ void Client::answered() {
   case Verb::ehlo:
   case Verb::helo: return hello_answered(command.verb);
   case Verb::starttls: return starttls_answered();
+  case Verb::auth: return auth_answered();
   default: break;
   }
   if (shifted(command.verb)) return out_of_step(stage, "a reply that is one to another command");
@@ -459,7 +465,7 @@ void Client::hello_answered(Verb verb) {
   if (verb == Verb::ehlo && reply.kind() == 5 && !lmtp()) return send(Verb::helo);
   if (reply.negative()) return refuse_session(Stage::ehlo);
   if (verb == Verb::ehlo) offer_ = parse_offer(reply);
-  if (!turns_to_tls()) become_ready();
+  if (!turns_to_tls() && !logs_in()) become_ready();
 }
 
 void Client::mail_answered(Running& of) {
@@ -715,7 +721,8 @@ bool Client::tells_pipelining_broken(Trouble::Kind kind) const {
   case Trouble::Kind::none:
   case Trouble::Kind::refused:
   case Trouble::Kind::shutdown:
-  case Trouble::Kind::insecure: return false;
+  case Trouble::Kind::insecure:
+  case Trouble::Kind::no_entry: return false;
   }
   return false;
 }

@@ -1,5 +1,5 @@
-// The client side of one SMTP or LMTP session (RFC 5321, 2033; PIPELINING RFC 2920, STARTTLS 3207, CHUNKING 3030, LIMITS 9422, SIZE 1870,
-// 8BITMIME 6152, SMTPUTF8 6531, ENHANCEDSTATUSCODES 2034, DSN 3461), without I/O.
+// The client side of one SMTP or LMTP session (RFC 5321, 2033; PIPELINING RFC 2920, STARTTLS 3207, AUTH 4954, CHUNKING 3030,
+// LIMITS 9422, SIZE 1870, 8BITMIME 6152, SMTPUTF8 6531, ENHANCEDSTATUSCODES 2034, DSN 3461), without I/O.
 //
 // It takes bytes and the time and gives back bytes, events and a deadline; it owns no socket and no timer and
 // never calls its caller. The queue of unanswered commands is the state: lock-step is a queue of length one,
@@ -31,6 +31,7 @@
 #pragma once
 
 #include "spool/time.h"
+#include "transport/auth/exchange.h"
 #include "transport/client/offer.h"
 #include "transport/client/reply_habits.h"
 #include "transport/client/running.h"
@@ -41,6 +42,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,6 +81,8 @@ struct ClientConfig {
   std::uint64_t messages_per_connection = 1000;
   EightBit eight_bit = EightBit::send; // to a host without 8BITMIME
   UseTls tls = UseTls::never;
+  std::shared_ptr<const Credentials> credentials{}; // to log in with; null: nobody does
+  std::string nonce{};                              // random, of this session alone: for logging in
 };
 
 // Why a session could not be set up or ended before its time.
@@ -91,6 +95,7 @@ struct Trouble {
     malformed, // replies that make no sense, too long, extra
     shutdown,  // 421
     insecure,  // TLS is wanted and not offered, refused (`reply`), or it failed
+    no_entry,  // the login was refused (`reply`), or there can be none
   } kind = Kind::none;
   Stage stage = Stage::greeting;
   SharedReply reply;
@@ -170,6 +175,7 @@ class Client {
     helo,
     starttls,
     handshake, // no command: TLS is being established, and no reply may come
+    auth,
     rset,
     mail,
     rcpt,
@@ -227,6 +233,10 @@ class Client {
   void greeting_answered();
   void hello_answered(Verb verb);
   void starttls_answered();
+  [[nodiscard]] bool logs_in();
+  void append_auth();
+  void auth_answered();
+  void refuse_to_log_in(std::string_view why);
   void mail_answered(Running& of);
   void rcpt_answered(Running& of, std::uint32_t recipient);
   void data_answered(Running& of);
@@ -267,6 +277,8 @@ class Client {
   bool closed_ = false;
   bool quit_wanted_ = false;
   bool secured_ = false;
+  std::unique_ptr<Exchange> exchange_; // once logging in has begun
+  Mechanism mechanism_ = Mechanism::plain;
   bool needs_rset_ = false;        // the host has the beginning of a transaction
   bool pipelining_proven_ = false; // a whole flight was answered
   bool chunking_proven_ = false;   // a chunk was accepted

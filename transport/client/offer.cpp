@@ -36,6 +36,19 @@ void parse_limits(std::string_view words, Offer& offer) {
   }
 }
 
+std::vector<std::string> parse_words(std::string_view argument) {
+  std::vector<std::string> words;
+  while (!argument.empty()) {
+    const auto word = argument.substr(0, argument.find(' '));
+    argument.remove_prefix(std::min(argument.size(), word.size() + 1));
+    if (word.empty()) continue;
+    std::string& upper = words.emplace_back(word);
+    for (char& c : upper)
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  }
+  return words;
+}
+
 } // namespace
 
 Offer parse_offer(const Reply& ehlo) {
@@ -52,6 +65,7 @@ Offer parse_offer(const Reply& ehlo) {
     if (is_keyword(word, "DSN")) offer.dsn = true;
     if (is_keyword(word, "STARTTLS")) offer.starttls = true;
     if (is_keyword(word, "CHUNKING")) offer.chunking = true;
+    if (is_keyword(word, "AUTH")) offer.auth = parse_words(argument);
     if (is_keyword(word, "SIZE")) offer.size = parse_size(argument);
     if (is_keyword(word, "LIMITS")) parse_limits(argument, offer);
   }

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace bulkmail::transport {
 
@@ -13,6 +15,7 @@ struct Offer {
   bool pipelining = false, eight_bit_mime = false, smtp_utf8 = false, enhanced_status_codes = false,
        dsn = false;
   bool starttls = false, chunking = false;
+  std::vector<std::string> auth;     // names of mechanisms, in upper case (RFC 4954 §3)
   std::optional<std::uint64_t> size; // 0: no fixed limit
   // RFC 9422; 0: none announced.
   std::uint32_t mail_max = 0, rcpt_max = 0, rcpt_domain_max = 0;

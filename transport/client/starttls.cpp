@@ -23,8 +23,10 @@ bool Client::turns_to_tls() {
 
 void Client::starttls_answered() {
   if (parser_.reply().positive()) return await_handshake();
-  if (config_.tls == UseTls::if_offered)
-    return become_ready(); // the session goes on as it was (RFC 3207 §4.1)
+  if (config_.tls == UseTls::if_offered) { // the session goes on as it was (RFC 3207 §4.1)
+    if (!logs_in()) become_ready();
+    return;
+  }
   SharedReply reply = share();
   close({.kind = Trouble::Kind::insecure,
          .stage = Stage::starttls,

@@ -9,6 +9,7 @@ std::string_view to_string(Stage stage) {
   case Stage::ehlo: return "EHLO";
   case Stage::starttls: return "STARTTLS";
   case Stage::tls: return "TLS";
+  case Stage::auth: return "AUTH";
   case Stage::mail: return "MAIL FROM";
   case Stage::rcpt: return "RCPT TO";
   case Stage::data: return "DATA";

@@ -36,6 +36,7 @@ enum class Stage : std::uint8_t {
   ehlo,
   starttls,
   tls, // its handshake
+  auth,
   mail,
   rcpt,
   data,
