@@ -84,6 +84,7 @@ struct Config {
     bool mixed_domains = false;
     std::vector<bulkmail::resolver::IpAddress> source; // empty: the system chooses
     std::vector<Rate> warmup;                          // of each of them; empty: none
+    bool mta_sts = true;
     PrivateTargets private_targets = PrivateTargets::refuse;
     bool dane = true;
     EightBit eight_bit = EightBit::send;

@@ -454,6 +454,8 @@ std::vector<Key> make_keys() {
       key("smtp.eight_bit", PLACE(smtp.eight_bit),
           one_of<Smtp::EightBit>({{"send", Smtp::EightBit::send}, {"fail", Smtp::EightBit::fail}}),
           "8-bit content to a host without 8BITMIME"),
+      key("smtp.mta_sts", PLACE(smtp.mta_sts), Boolean{},
+          "MTA-STS (RFC 8461): a recipient domain that has a policy is sent to as that says, or not at all"),
       key("smtp.tls", PLACE(smtp.tls), tls_level,
           "How sessions are secured: not at all, where the host can, or else nothing is sent; `require`: to "
           "a "
@@ -678,7 +680,7 @@ std::vector<KeyOf<DkimRule>> make_dkim_keys() {
 constexpr std::array<std::string_view, 5> lists_of_tables{"route", "source", "site", "sender", "dkim"};
 
 // Keys and sections whose features are still to come. A key with a value that asks for what happens now anyway is taken, so
-// that a configuration may already say so: `smtp.mta_sts = false`.
+// that a configuration may already say so: `listen.smtp = ""`.
 struct Planned {
   std::string_view name;
   std::string_view as_now; // as TOML; empty: no value says it
@@ -688,7 +690,6 @@ constexpr auto planned = std::to_array<Planned>({
     {"listen.smtp", "\"\""},
     {"listen.mode", "\"queue\""},
     {"listen.sync_timeout", ""},
-    {"smtp.mta_sts", "false"},
 });
 
 const Planned* find_planned(std::string_view name) {

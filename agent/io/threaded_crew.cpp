@@ -37,6 +37,10 @@ class FarOffice final : public Worker::Office {
     home_.send([this, to, domain, held] { office_.handed_over(to, domain, std::move(*held)); });
   }
 
+  void learned(std::size_t worker, const std::string& domain, const StsKept& policy) override {
+    home_.send([this, worker, domain, policy] { office_.learned(worker, domain, policy); });
+  }
+
   void reported(std::size_t worker, const WorkerReport& report) override {
     home_.send([this, worker, report] { office_.reported(worker, report); });
   }

@@ -99,6 +99,11 @@ std::optional<resolver::Target> Router::target_of(const Rule& rule, const std::s
   return target;
 }
 
+bool Router::by_own_mx(std::string_view domain) const {
+  const Rule& rule = rule_for(domain);
+  return !rule.destination.target && !rule.terms->local();
+}
+
 void Router::want(const std::string& domain) {
   const auto target = target_of(rule_for(domain), domain);
   if (!target) {

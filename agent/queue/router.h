@@ -33,6 +33,9 @@ class Router {
   // For what is routed from now on.
   void set_rules(std::span<const RouteRule> rules, const Terms& usual);
 
+  // Whether its mail goes to its own mail hosts, whatever they are.
+  [[nodiscard]] bool by_own_mx(std::string_view domain) const;
+
   void want(const std::string& domain); // canonical; the answer comes by next_way()
   [[nodiscard]] std::optional<resolver::Target> next_question();
   void answered(const resolver::Target& target, resolver::RouteAnswer answer);

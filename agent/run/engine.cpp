@@ -57,6 +57,7 @@ Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settin
       }),
       order_file_(disk, seams.pool, ledger_),
       warmup_file_(disk, seams.pool, seams.log),
+      sts_file_(disk, seams.pool, seams.log, seams.clock, timers_),
       ledger_alarm_(timers_, [] {}),
       foresight_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
@@ -91,6 +92,9 @@ spool::Result<void> Engine::recover() {
   if (!warmup) return std::unexpected(warmup.error());
   tell_all([states = *std::move(warmup)](Worker& worker) { worker.restore_warmup(states); });
   watch_warmup();
+  tell_all([policies = std::make_shared<const StsKeptByDomain>(sts_file_.recover())](Worker& worker) {
+    for (const auto& [domain, policy] : *policies) worker.restore_policy(domain, policy);
+  });
   for (auto& message : recovered->messages) {
     newest_ = std::max(newest_, message->number());
     fail_cancelled(*message, now);
@@ -330,6 +334,13 @@ void Engine::handed_over(std::size_t to, const std::string& domain, std::vector<
   tell(to, [domain, held](Worker& worker) { worker.adopt(domain, std::move(*held)); });
 }
 
+void Engine::learned(std::size_t worker, const std::string& domain, const StsKept& policy) {
+  sts_file_.keep(domain, policy);
+  for (std::size_t other = 0; other < crew_->size(); ++other) {
+    if (other != worker) tell(other, [domain, policy](Worker& of) { of.restore_policy(domain, policy); });
+  }
+}
+
 void Engine::reported(std::size_t worker, const WorkerReport& report) { standings_[worker].report = report; }
 
 void Engine::post(std::function<void()> answer) { answer(); }
@@ -472,6 +483,7 @@ void Engine::stop() {
   lmtp_.stop();
   end_alarm_.set(seams_.clock.now().mono + config().stop_timeout);
   tell_all([](Worker& worker) { worker.stop(); });
+  sts_file_.close();
   ask_warmup([this](const WarmupStates& states) {
     warmup_file_.close(states);
     warmup_closed_ = true;
@@ -500,7 +512,7 @@ bool Engine::over() const {
   if (!stopping_) return false;
   if (at_once_) return true;
   return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle() &&
-         order_file_.idle() && warmup_closed_ && warmup_file_.idle();
+         order_file_.idle() && warmup_closed_ && warmup_file_.idle() && sts_file_.idle();
 }
 
 void Engine::dropped(std::string name) {

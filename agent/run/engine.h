@@ -20,6 +20,7 @@
 #include "agent/run/lmtp_intake.h"
 #include "agent/run/order_file.h"
 #include "agent/run/queue_answer.h"
+#include "agent/run/sts_file.h"
 #include "agent/run/tally.h"
 #include "agent/run/timers.h"
 #include "agent/run/warmup_file.h"
@@ -103,6 +104,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void expired(std::uint64_t message, std::vector<std::uint32_t> recipients) override;
   void condemned(std::uint64_t message, ContentProblem problem) override;
   void handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) override;
+  void learned(std::size_t worker, const std::string& domain, const StsKept& policy) override;
   void reported(std::size_t worker, const WorkerReport& report) override;
   void post(std::function<void()> answer) override;
 
@@ -185,6 +187,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   std::uint64_t newest_ = 0;                    // number there ever was
   OrderFile order_file_;
   WarmupFile warmup_file_;
+  StsFile sts_file_;
   bool warmup_closed_ = false; // what the workers owed in the end is on its way to the disk
   std::list<Order> orders_;    // whose mail is being counted
 

@@ -75,6 +75,14 @@ Terms usual_terms(const Config& config) {
   return terms;
 }
 
+WayFinder::Settings way_settings(const Config& config) {
+  const auto& smtp = config.smtp;
+  return {config.routes,
+          usual_terms(config),
+          smtp.mta_sts,
+          {smtp.private_targets == Config::Smtp::PrivateTargets::allow, smtp.ca_file}};
+}
+
 Settler make_settler(const Config& config, Dice& dice) {
   return Settler(RetrySchedule(config.retry.schedule),
                  config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
@@ -105,8 +113,7 @@ Worker::Worker(Seams seams, spool::Disk& disk, Dice& dice, std::size_t number, W
       office_(office),
       scheduler_(scheduler_config(settings_, number_), dice),
       settler_(make_settler(settings_.config, dice)),
-      router_(settings_.config.routes, usual_terms(settings_.config)),
-      dns_(resolver_config(settings_, number_), dice, seams.clock, seams.network, timers_),
+      ways_(resolver_config(settings_, number_), way_settings(settings_.config), dice, seams, timers_),
       contents_(disk, seams.clock, seams.pool, timers_, make_signers(settings_.config)),
       scheduler_alarm_(timers_, [] {}) {}
 
@@ -179,7 +186,7 @@ void Worker::reload(const Config& config, std::shared_ptr<const transport::TlsCo
   tickets_ = {}; // whom they vouch for may not be trusted any more
   const Monotonic now = seams_.clock.now().mono;
   scheduler_.set_config(scheduler_config(settings_, number_), now);
-  router_.set_rules(config.routes, usual_terms(config));
+  ways_.set(way_settings(config));
   scheduler_.reroute(now);
   settler_ = make_settler(config, dice_);
   contents_.set_signers(make_signers(config));
@@ -198,33 +205,26 @@ void Worker::cut() {
 
 bool Worker::resolve(Now now) {
   int left = domains_a_turn;
-  bool progress = true;
-  while (progress && left > 0) {
+  bool more = false;
+  for (bool progress = true; progress && left > 0;) {
     progress = false;
     for (; left > 0; --left) {
       const auto domain = scheduler_.next_wanted();
       if (!domain) break;
-      router_.want(*domain);
+      ways_.want(*domain);
     }
-    while (const auto target = router_.next_question()) dns_.want(*target);
+    more = ways_.turn(left);
     for (; left > 0; --left) {
-      auto found = dns_.next_route();
-      if (!found) break;
-      if (found->second) {
-        for (const auto& remark : found->second->remarks) say(seams_.log, Level::info, "route", remark);
-      }
-      router_.answered(found->first, std::move(found->second));
-    }
-    for (; left > 0; --left) {
-      auto way = router_.next_way();
+      auto way = ways_.next_way();
       if (!way) break;
       progress = true;
       if (way->second && hand_over(way->first, *way->second, now)) continue;
       scheduler_.route_found(way->first, std::move(way->second), now.mono);
     }
   }
-  const bool unsent = dns_.turn();
-  return unsent || left == 0;
+  while (const auto learned = ways_.policies().next_learned())
+    office_.learned(number_, learned->first, learned->second);
+  return more || left == 0;
 }
 
 // Limits hold per Site: its mail is all with one worker.
@@ -449,7 +449,7 @@ void Worker::report() {
   WorkerReport report{.obeyed = report_.obeyed,
                       .load = scheduler_.load(),
                       .sessions = carriers_.size(),
-                      .questions = dns_.resolver().in_flight(),
+                      .questions = ways_.resolver().in_flight(),
                       .quiet = scheduler_.quiet()};
   if (reported_ && report == report_) return;
   reported_ = true;

@@ -10,13 +10,12 @@
 
 #include "agent/config/config.h"
 #include "agent/queue/host_walk.h"
-#include "agent/queue/router.h"
 #include "agent/queue/scheduler.h"
 #include "agent/run/content.h"
 #include "agent/run/courier.h"
-#include "agent/run/dns_client.h"
 #include "agent/run/settlement.h"
 #include "agent/run/timers.h"
+#include "agent/run/way_finder.h"
 #include "agent/seams.h"
 
 #include <cstdint>
@@ -69,6 +68,8 @@ class Worker final : private Courier::Desk {
     virtual void condemned(std::uint64_t message, ContentProblem problem) = 0;
     // A domain turned out to be another worker's.
     virtual void handed_over(std::size_t to, const std::string& domain, std::vector<Consignment> mail) = 0;
+    // The MTA-STS policy of a domain, to be kept and to be told to the other workers.
+    virtual void learned(std::size_t worker, const std::string& domain, const StsKept& policy) = 0;
     virtual void reported(std::size_t worker, const WorkerReport& report) = 0;
     virtual void post(std::function<void()> answer) = 0; // run where the office is
   };
@@ -102,6 +103,10 @@ class Worker final : private Courier::Desk {
   void restore_warmup(const WarmupStates& states) { scheduler_.restore_warmup(states, seams_.clock.now()); }
 
   [[nodiscard]] WarmupStates warmup() const { return scheduler_.warmup(seams_.clock.now()); }
+
+  void restore_policy(const std::string& domain, const StsKept& policy) {
+    ways_.policies().restore(domain, policy);
+  }
 
   // What is to be expected of its part of each of these messages.
   [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
@@ -154,8 +159,7 @@ class Worker final : private Courier::Desk {
   Timers timers_;
   Scheduler scheduler_;
   Settler settler_;
-  Router router_;
-  DnsClient dns_;
+  WayFinder ways_;
   ContentStore contents_;
   HostHealth health_;
   transport::TicketStore tickets_;

@@ -376,8 +376,8 @@ servers = ["127.0.0.1:53", "name.example"]
 }
 
 TEST_CASE("a key of a feature still to come is told apart from a mistyped one") {
-  for (const std::string_view text : {"[smtp]\nmta_sts = true", "[listen]\nsmtp = \"127.0.0.1:2525\"",
-                                      "[smtp]\nmta_sts = 1", "[listen]\nsync_timeout = \"1m\""}) {
+  for (const std::string_view text : {"[listen]\nsmtp = \"127.0.0.1:2525\"", "[listen]\nsmtp = 1",
+                                      "[listen]\nsync_timeout = \"1m\""}) {
     const auto errors = errors_of(text);
     REQUIRE(errors.size() == 1);
     CHECK_THAT(errors[0], Catch::Contains("is not in this version"));
@@ -385,9 +385,8 @@ TEST_CASE("a key of a feature still to come is told apart from a mistyped one") 
 }
 
 TEST_CASE("a key of a feature still to come may ask for what happens now anyway") {
-  CHECK(load_config("[smtp]\nmta_sts = false", "b.toml"));
   CHECK(load_config("[listen]\nmode = \"queue\"\nsmtp = \"\"", "b.toml"));
-  CHECK(load_config("[listen]\nsmtp = \"\"", "b.toml", sets({"smtp.mta_sts=false"})));
+  CHECK(load_config("[listen]\nsmtp = \"\"", "b.toml", sets({"listen.mode=queue"})));
 }
 
 TEST_CASE("a right name in a wrong place is suggested, and a section by its own name") {
@@ -513,9 +512,9 @@ TEST_CASE("a wrong override is an error without a place") {
         std::vector<std::string>{"--set: unknown key smtp.prt; the nearest known one is smtp.port"});
   CHECK(errors_of("", sets({"smtp.port=x"})) ==
         std::vector<std::string>{"--set: smtp.port must be a whole number, not text"});
-  CHECK(errors_of("", sets({"smtp.mta_sts=true"})) ==
+  CHECK(errors_of("", sets({"listen.mode=sync"})) ==
         std::vector<std::string>{
-            "--set: smtp.mta_sts is not in this version, which works as mta_sts = false says"});
+            "--set: listen.mode is not in this version, which works as mode = \"queue\" says"});
   CHECK(errors_of("", sets({"smtp=1"})).size() == 1);
   CHECK(errors_of("x = 1", sets({"y=2"})).at(0).starts_with("b.toml:1:1:"));
   CHECK_FALSE(Override::parse("smtp.port"));
