@@ -104,6 +104,16 @@ struct Config {
     Dsn dsn = Dsn::automatic;
   } retry;
 
+  struct Tlsrpt {             // RFC 8460
+    bool report = false;      // by mail and over HTTPS
+    std::string from;         // "": tls-reports@ and the hostname
+    std::string contact;      // "": `from`
+    std::string organization; // "": the hostname
+    std::string folder;       // where reports are left as files; "": nowhere
+
+    [[nodiscard]] bool on() const { return report || !folder.empty(); }
+  } tlsrpt;
+
   struct Log {
     enum class Level : std::uint8_t { debug, info, warning, error };
     enum class Format : std::uint8_t { text, json };

@@ -4,6 +4,7 @@
 #include "agent/queue/destination.h"
 #include "resolver/route.h"
 #include "spool/ascii.h"
+#include "spool/mailbox.h"
 
 #include <fmt/format.h>
 
@@ -343,9 +344,16 @@ std::string judge_field_name(std::string_view name) {
   return {};
 }
 
+std::string judge_mailbox(std::string_view address) {
+  if (address.empty() || (spool::parse_mailbox(address) && !address.ends_with(']'))) return {};
+  return fmt::format("{} is no mail address", quoted(address));
+}
+
 std::string judge_absolute(std::string_view path) {
   return path.starts_with('/') ? "" : "must be a whole path, from / on";
 }
+
+std::string judge_folder(std::string_view path) { return path.empty() ? "" : judge_absolute(path); }
 
 std::string judge_socket(std::string_view text) {
   if (text.empty() || (text.starts_with("unix:") && text.size() > 5)) return {};
@@ -490,6 +498,16 @@ std::vector<Key> make_keys() {
           "Messages to the sender about what failed: where NOTIFY asks, and without NOTIFY for what came by "
           "socket, "
           "submit or sendmail; `on`: for drops too; `off`: never"),
+
+      key("tlsrpt.report", PLACE(tlsrpt.report), Boolean{},
+          "Reports to the domains that ask how TLS with their mail hosts goes (RFC 8460)"),
+      key("tlsrpt.from", PLACE(tlsrpt.from), Text{"mail address", judge_mailbox},
+          "Whom they come from; empty: `tls-reports@` and `hostname`"),
+      key("tlsrpt.contact", PLACE(tlsrpt.contact), Text{}, "Whom they say to ask; empty: `tlsrpt.from`"),
+      key("tlsrpt.organization", PLACE(tlsrpt.organization), Text{},
+          "Who they say sends the mail; empty: `hostname`"),
+      key("tlsrpt.folder", PLACE(tlsrpt.folder), Text{"absolute path", judge_folder},
+          "A folder in which they are left as files, whether they are sent or not; empty: none"),
 
       key("log.level", PLACE(log.level),
           one_of<Log::Level>({{"debug", Log::Level::debug},

@@ -100,8 +100,7 @@ std::optional<resolver::Target> Router::target_of(const Rule& rule, const std::s
 }
 
 bool Router::by_own_mx(std::string_view domain) const {
-  const Rule& rule = rule_for(domain);
-  return !rule.destination.target && !rule.terms->local();
+  return rule_for(domain).own_mx();
 }
 
 void Router::want(const std::string& domain) {
@@ -175,7 +174,9 @@ std::optional<std::pair<std::string, WayAnswer>> Router::next_known() {
 WayAnswer Router::way(const Rule& rule, const std::string& domain, resolver::RouteAnswer answer) {
   if (answer) {
     answer->domain = domain;
-    return Way(*std::move(answer), rule.terms);
+    Way found(*std::move(answer), rule.terms);
+    found.by_dns = rule.own_mx();
+    return found;
   }
   auto failure = std::move(answer.error());
   if (rule.destination.target) {

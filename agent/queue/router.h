@@ -45,6 +45,8 @@ class Router {
   struct Rule {
     Destination destination; // neither target nor socket: the domain's own MX, or a delivery
     std::shared_ptr<const Terms> terms;
+
+    [[nodiscard]] bool own_mx() const { return !destination.target && !terms->local(); }
   };
 
   // An answer and the domains that wait for it.

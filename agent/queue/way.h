@@ -17,6 +17,7 @@ struct Way : resolver::Route {
         terms(std::move(on)) {}
 
   std::shared_ptr<const Terms> terms; // never null
+  bool by_dns = true;                 // to the domain's own mail hosts; else where a route says
 };
 
 using WayAnswer = std::expected<Way, resolver::RouteFailure>;

@@ -75,6 +75,7 @@ void Courier::try_next_host() {
 }
 
 void Courier::connect() {
+  fault_ = transport::TlsFault::handshake;
   connect_deadline_ = tools_.clock.now().mono + walk_->connect_timeout(settings_.client.timeouts.connect);
   const Terms& terms = *way_->terms;
   channel_ = terms.socket.empty() ? tools_.network.connect({address_, terms.port}, settings_.source, *this)
@@ -87,6 +88,10 @@ void Courier::host_failed(const Trouble& trouble) {
   client_.reset();
   channel_.reset();
   const bool tls_failed = trouble.stage == Stage::tls && !finishing_;
+  if (tls_failed)
+    tell_tls({.failure = tls_result(fault_), .reason = trouble.text});
+  else if (trouble.kind == Trouble::Kind::insecure)
+    tell_tls({.failure = TlsResult::starttls_not_supported});
   if (tls_failed && policy_.level == transport::TlsLevel::opportunistic) {
     policy_.level =
         transport::TlsLevel::off; // TLS that does not work is no better than none: once more, in clear
@@ -116,17 +121,28 @@ void Courier::start_tls() {
       *this, tools_.clock);
 }
 
-void Courier::secured(const spool::TlsInfo& how) {
+void Courier::secured(const spool::TlsInfo& how, std::optional<transport::TlsFault> flaw) {
   if (!client_) return;
   peer_.tls = how;
+  tell_tls({.flaw = flaw});
   client_->tls_established(tools_.clock.now().mono);
   advance();
 }
 
-void Courier::insecure(std::string_view why) {
+void Courier::insecure(std::string_view why, transport::TlsFault fault) {
   if (!client_) return;
+  fault_ = fault;
   client_->tls_failed(why, tools_.clock.now().mono);
   advance();
+}
+
+void Courier::tell_tls(TlsSight sight) {
+  if (loads_.empty() || !way_->by_dns) return; // of a relay the domain knows nothing
+  sight.policy = policy_;
+  sight.host = peer_.host;
+  sight.address = peer_.address;
+  if (settings_.source) sight.source = settings_.source->to_string();
+  tools_.desk.tls_seen(loads_.front().work, sight);
 }
 
 void Courier::received(std::string_view bytes) {
@@ -185,6 +201,8 @@ void Courier::ready() {
     established_ = true;
     opening_ = since(began_, now);
     walk_->succeeded(now);
+    if (use_of_tls(policy_) != transport::UseTls::never && !peer_.tls)
+      tell_tls({.failure = TlsResult::starttls_not_supported}); // and this mail may go all the same
     tools_.desk.established(session_);
   }
   become_free();

@@ -12,6 +12,7 @@
 #include "agent/run/content.h"
 #include "agent/run/secure_channel.h"
 #include "agent/run/timers.h"
+#include "agent/run/tls_sight.h"
 #include "agent/seams.h"
 #include "transport/client/client.h"
 #include "transport/verdict.h"
@@ -53,6 +54,8 @@ class Courier final : public Carrier,
     virtual void free(SessionId session) = 0;
     virtual void gone(SessionId session, Scheduler::Gone how,
                       std::shared_ptr<const spool::Outcome> outcome) = 0;
+    // How TLS went in a new session, for the domain of the mail that opened it.
+    virtual void tls_seen(const Work& work, const TlsSight& sight) = 0;
     virtual bool may_send() const = 0; // false: the spool could not keep the outcome, no dot goes out
   };
 
@@ -93,8 +96,8 @@ class Courier final : public Carrier,
   void received(std::string_view bytes) override;
   void drained() override;
   void closed(std::string_view why, bool local) override;
-  void secured(const spool::TlsInfo& how) override;
-  void insecure(std::string_view why) override;
+  void secured(const spool::TlsInfo& how, std::optional<transport::TlsFault> flaw) override;
+  void insecure(std::string_view why, transport::TlsFault fault) override;
 
   // An attempt on its way.
   struct Load {
@@ -118,6 +121,7 @@ class Courier final : public Carrier,
   void advance();
   void start_tls();
   void remember(const transport::Event& event);
+  void tell_tls(TlsSight sight);
   void ready();
   void become_free();
   void begin_waiting();
@@ -150,6 +154,7 @@ class Courier final : public Carrier,
   transport::Peer peer_;
   resolver::IpAddress address_; // the peer's
   transport::TlsPolicy policy_; // for the host that is tried or was reached
+  transport::TlsFault fault_{}; // of its handshake
   std::deque<Load> loads_;      // oldest first
   Timers::Alarm alarm_;
   std::optional<Monotonic> connect_deadline_;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr milliseconds memory_check{500};
 constexpr milliseconds warmup_check{60'000};
+constexpr milliseconds tls_check{60'000}; // what a crash loses of the counts
 // Domains of which it is remembered whose they are.
 constexpr std::size_t most_owners = 100'000;
 
@@ -40,7 +41,14 @@ Consignment consignment_of(const spool::Message& message, Now now) {
   return consignment;
 }
 
-// A message's recipients by worker.
+// The office asks for what TLS reports need alone.
+resolver::ResolverConfig reporter_resolver(const WorkerSettings& settings) {
+  auto config = resolver_config(settings, 0);
+  config.dane = false;
+  config.cache_entries = 1000;
+  config.sockets = 50;
+  return config;
+}
 
 } // namespace
 
@@ -58,13 +66,16 @@ Engine::Engine(Seams seams, spool::Disk& disk, Dice& dice, EngineSettings settin
       order_file_(disk, seams.pool, ledger_),
       warmup_file_(disk, seams.pool, seams.log),
       sts_file_(disk, seams.pool, seams.log, seams.clock, timers_),
+      tls_reporter_(seams, disk, dice, timers_, config(), reporter_resolver(settings_.worker),
+                    [this](std::string name) { intake_.hint(std::move(name)); }),
       ledger_alarm_(timers_, [] {}),
       foresight_alarm_(timers_, [] {}),
       rescan_alarm_(timers_, [this] { rescan(); }),
       end_alarm_(timers_, [this] { cut(); }),
       max_time_alarm_(timers_, [this] { stop(); }),
       memory_alarm_(timers_, [this] { watch_memory(); }),
-      warmup_alarm_(timers_, [this] { watch_warmup(); }) {
+      warmup_alarm_(timers_, [this] { watch_warmup(); }),
+      tls_alarm_(timers_, [this] { watch_tls(); }) {
   const Now now = seams_.clock.now();
   started_ = now.mono;
   started_wall_ = now.wall;
@@ -95,6 +106,8 @@ spool::Result<void> Engine::recover() {
   tell_all([policies = std::make_shared<const StsKeptByDomain>(sts_file_.recover())](Worker& worker) {
     for (const auto& [domain, policy] : *policies) worker.restore_policy(domain, policy);
   });
+  if (auto read = tls_reporter_.recover(); !read) return read;
+  watch_tls();
   for (auto& message : recovered->messages) {
     newest_ = std::max(newest_, message->number());
     fail_cancelled(*message, now);
@@ -248,6 +261,7 @@ std::optional<Monotonic> Engine::turn() {
     lmtp_.turn();
     next = crew_->turn();
   }
+  const bool reporting = tls_reporter_.turn();
   run_answers();
   run_orders();
   admin_.turn();
@@ -256,7 +270,7 @@ std::optional<Monotonic> Engine::turn() {
   let_go();
   watch_end();
   ledger_alarm_.set(ledger_.deadline());
-  if (!answers_.empty() || !orders_.empty() || intake_.has_answers()) return now.mono;
+  if (reporting || !answers_.empty() || !orders_.empty() || intake_.has_answers()) return now.mono;
   const auto own = timers_.deadline();
   return next && own ? std::min(next, own) : next ? next : own;
 }
@@ -460,6 +474,25 @@ void Engine::ask_warmup(std::function<void(const WarmupStates&)> then) {
                         });
 }
 
+// Now and then: what the workers counted comes together, and reports that are due go out.
+void Engine::watch_tls() {
+  if (stopping_) return;
+  ask_tls([this](const TlsDays& days) {
+    tls_reporter_.count(days);
+    if (!stopping_) tls_reporter_.check();
+  });
+  if (config().tlsrpt.on()) tls_alarm_.set(seams_.clock.now().mono + tls_check);
+}
+
+void Engine::ask_tls(std::function<void(const TlsDays&)> then) {
+  ask_all<TlsDays>([](Worker& worker) { return worker.take_tls_days(); },
+                   [then = std::move(then)](const std::vector<TlsDays>& parts) {
+                     TlsDays all;
+                     for (const TlsDays& part : parts) add(all, part);
+                     then(all);
+                   });
+}
+
 void Engine::drain(Drain drain) {
   drain_ = drain;
   intake_.rescan();
@@ -468,7 +501,8 @@ void Engine::drain(Drain drain) {
 }
 
 void Engine::watch_end() {
-  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && workers_are_quiet()) {
+  if (drain_ && !stopping_ && intake_.idle() && lmtp_.idle() && workers_are_quiet() &&
+      tls_reporter_.quiet()) {
     if (ledger_.owes_notices())
       ledger_.hurry(); // what senders are to be told goes out in this pass
     else
@@ -487,6 +521,10 @@ void Engine::stop() {
   ask_warmup([this](const WarmupStates& states) {
     warmup_file_.close(states);
     warmup_closed_ = true;
+  });
+  ask_tls([this](const TlsDays& days) {
+    tls_reporter_.close(days);
+    tls_closed_ = true;
   });
 }
 
@@ -512,7 +550,8 @@ bool Engine::over() const {
   if (!stopping_) return false;
   if (at_once_) return true;
   return workers_have_no_sessions() && intake_.idle() && lmtp_.idle() && ledger_.idle() &&
-         order_file_.idle() && warmup_closed_ && warmup_file_.idle() && sts_file_.idle();
+         order_file_.idle() && warmup_closed_ && warmup_file_.idle() && sts_file_.idle() && tls_closed_ &&
+         tls_reporter_.idle();
 }
 
 void Engine::dropped(std::string name) {
@@ -535,7 +574,9 @@ void Engine::reload(const Config& config, std::shared_ptr<const transport::TlsCo
   settings_.worker.config = config;
   ledger_.set_config(ledger_config(config));
   tell_all([config, tls = std::move(tls)](Worker& worker) { worker.reload(config, tls); });
+  tls_reporter_.set(config);
   watch_warmup();
+  watch_tls();
   watch_memory();
 }
 

@@ -23,6 +23,7 @@
 #include "agent/run/sts_file.h"
 #include "agent/run/tally.h"
 #include "agent/run/timers.h"
+#include "agent/run/tls_reporter.h"
 #include "agent/run/warmup_file.h"
 #include "agent/run/worker.h"
 #include "agent/seams.h"
@@ -122,6 +123,8 @@ class Engine final : private Intake::Sink, private Worker::Office {
   void watch_memory();
   void watch_end();
   void watch_warmup();
+  void watch_tls();
+  void ask_tls(std::function<void(const TlsDays&)> then);
   void ask_warmup(std::function<void(const WarmupStates&)> then);
   void rescan();
   void cut();
@@ -189,7 +192,9 @@ class Engine final : private Intake::Sink, private Worker::Office {
   WarmupFile warmup_file_;
   StsFile sts_file_;
   bool warmup_closed_ = false; // what the workers owed in the end is on its way to the disk
-  std::list<Order> orders_;    // whose mail is being counted
+  TlsReporter tls_reporter_;
+  bool tls_closed_ = false; // what the workers counted last is on its way to the disk
+  std::list<Order> orders_; // whose mail is being counted
 
   struct Standing { // of a worker
     std::uint64_t told = 0;
@@ -201,7 +206,7 @@ class Engine final : private Intake::Sink, private Worker::Office {
   std::unique_ptr<Crew> crew_;                          // after all that its workers tell of
   std::list<QueueAnswer> answers_;
   Timers::Alarm ledger_alarm_, foresight_alarm_, rescan_alarm_, end_alarm_, max_time_alarm_, memory_alarm_,
-      warmup_alarm_;
+      warmup_alarm_, tls_alarm_;
   std::function<nlohmann::json()> loop_report_;
   std::function<std::uint64_t()> memory_report_;
   Monotonic next_foresight_{};

@@ -75,11 +75,11 @@ bool SecureChannel::tell_handshake() {
   told_ = true;
   if (tls_.state() == State::failed) {
     ended_ = true;
-    owner_.insecure(tls_.problem());
+    owner_.insecure(tls_.problem(), tls_.fault());
     return false;
   }
   const std::weak_ptr<char> alive = alive_;
-  owner_.secured(tls_.info());
+  owner_.secured(tls_.info(), tls_.flaw());
   return !alive.expired();
 }
 

@@ -20,9 +20,9 @@ class SecureChannel final : public Channel, private Channel::Handler {
  public:
   class Owner : public Channel::Handler {
    public:
-    // One of the two, once. Without either: closed(), the connection was lost.
-    virtual void secured(const spool::TlsInfo& how) = 0;
-    virtual void insecure(std::string_view why) = 0; // nothing follows
+    // One of the two, once. `flaw`: of a certificate that nothing hangs on. Without either: closed(), the connection was lost.
+    virtual void secured(const spool::TlsInfo& how, std::optional<transport::TlsFault> flaw) = 0;
+    virtual void insecure(std::string_view why, transport::TlsFault fault) = 0; // nothing follows
   };
 
   // Encrypted ahead of the connection.

@@ -52,19 +52,9 @@ SchedulerConfig scheduler_config(const WorkerSettings& settings, std::size_t wor
           .senders = SenderRules(settings.config.senders)};
 }
 
-resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
-  resolver::ResolverConfig config;
-  config.servers = settings.servers;
-  config.trust_ad = settings.trust_ad;
-  config.dane = settings.config.smtp.dane;
-  config.timeout = settings.config.resolver.timeout;
-  config.attempts = static_cast<int>(settings.config.resolver.attempts);
-  config.hostname = settings.config.hostname;
-  config.own_addresses = settings.own_addresses;
-  config.allow_private = settings.config.smtp.private_targets == Config::Smtp::PrivateTargets::allow;
-  config.ipv6 = settings.ipv6;
-  config.sockets = part(settings.most_questions, worker, settings.workers);
-  return config;
+Settler make_settler(const Config& config, Dice& dice) {
+  return Settler(RetrySchedule(config.retry.schedule),
+                 config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
 }
 
 // Where no route says otherwise.
@@ -83,17 +73,27 @@ WayFinder::Settings way_settings(const Config& config) {
           {smtp.private_targets == Config::Smtp::PrivateTargets::allow, smtp.ca_file}};
 }
 
-Settler make_settler(const Config& config, Dice& dice) {
-  return Settler(RetrySchedule(config.retry.schedule),
-                 config.retry.indeterminate == Config::Retry::Indeterminate::retry, dice);
-}
-
 // Null: nobody signs.
 std::shared_ptr<const Signers> make_signers(const Config& config) {
   return config.dkim.empty() ? nullptr : std::make_shared<const Signers>(config.dkim);
 }
 
 } // namespace
+
+resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker) {
+  resolver::ResolverConfig config;
+  config.servers = settings.servers;
+  config.trust_ad = settings.trust_ad;
+  config.dane = settings.config.smtp.dane;
+  config.timeout = settings.config.resolver.timeout;
+  config.attempts = static_cast<int>(settings.config.resolver.attempts);
+  config.hostname = settings.config.hostname;
+  config.own_addresses = settings.own_addresses;
+  config.allow_private = settings.config.smtp.private_targets == Config::Smtp::PrivateTargets::allow;
+  config.ipv6 = settings.ipv6;
+  config.sockets = part(settings.most_questions, worker, settings.workers);
+  return config;
+}
 
 std::size_t worker_for(const resolver::SiteKey& site, std::size_t workers) { return site.high % workers; }
 
@@ -430,6 +430,16 @@ void Worker::takes_one_domain(SessionId session) {
 }
 
 void Worker::has_room(SessionId session) { scheduler_.session_has_room(session, seams_.clock.now().mono); }
+
+void Worker::tls_seen(const Work& work, const TlsSight& sight) {
+  if (!settings_.config.tlsrpt.on()) return;
+  const auto recipient = work.facts->envelope.recipient(work.recipients.front());
+  const auto domain = resolver::canonical_domain(recipient.domain);
+  if (!domain || domain->starts_with('[')) return; // a literal publishes nothing
+  const StsState state = settings_.config.smtp.mta_sts ? ways_.policies().state(*domain) : StsState{};
+  count(tls_days_[std::chrono::floor<std::chrono::days>(seams_.clock.now().wall)], *domain, sight,
+        state.policy.get());
+}
 
 void Worker::free(SessionId session) {
   scheduler_.session_free(session, seams_.clock.now().mono);

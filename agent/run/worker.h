@@ -45,6 +45,9 @@ struct WorkerSettings {
   std::shared_ptr<const transport::TlsContexts> tls;     // null: all goes in clear
 };
 
+// How one of them asks name servers; others that ask take it from here, too.
+[[nodiscard]] resolver::ResolverConfig resolver_config(const WorkerSettings& settings, std::size_t worker);
+
 // How a worker stands after a turn.
 struct WorkerReport {
   std::uint64_t obeyed = 0; // instructions so far
@@ -108,6 +111,9 @@ class Worker final : private Courier::Desk {
     ways_.policies().restore(domain, policy);
   }
 
+  // How TLS went in its sessions since it was last asked.
+  [[nodiscard]] TlsDays take_tls_days() { return std::exchange(tls_days_, {}); }
+
   // What is to be expected of its part of each of these messages.
   [[nodiscard]] std::vector<Outlook> outlooks(std::span<const std::uint64_t> messages) const;
 
@@ -136,6 +142,7 @@ class Worker final : private Courier::Desk {
   void takes_one_domain(SessionId session) override;
   void has_room(SessionId session) override;
   void free(SessionId session) override;
+  void tls_seen(const Work& work, const TlsSight& sight) override;
   void gone(SessionId session, Scheduler::Gone how, std::shared_ptr<const spool::Outcome> outcome) override;
 
   [[nodiscard]] bool may_send() const override { return spool_is_good_; }
@@ -172,6 +179,7 @@ class Worker final : private Courier::Desk {
   bool spool_is_good_ = true;
   bool stopping_ = false;
   WorkerReport report_;
+  TlsDays tls_days_;
   bool reported_ = false;
 };
 

@@ -63,6 +63,12 @@ schedule = ["100ms", "1h20m"]
 expire = "1h"
 indeterminate = "stop"
 dsn = "on"
+[tlsrpt]
+report = true
+from = "tls@relay.example"
+contact = "post@relay.example"
+organization = "Relay"
+folder = "/var/lib/reports"
 [log]
 level = "debug"
 format = "json"
@@ -419,6 +425,10 @@ TEST_CASE("values out of reach are refused") {
                                       "[results]\nrotate = \"1B\"",
                                       "[listen]\nlmtp = \"lmtp.sock\"",
                                       "[listen]\nlmtp = \"unix:\"",
+                                      "[tlsrpt]\nreport = 1",
+                                      "[tlsrpt]\nfrom = \"nobody\"",
+                                      "[tlsrpt]\nfrom = \"a@[192.0.2.1]\"",
+                                      "[tlsrpt]\nfolder = \"reports\"",
                                       "[log]\nlevel = \"loud\"",
                                       "[log]\nlevel = 3",
                                       "[smtp]\neight_bit = \"convert\"",

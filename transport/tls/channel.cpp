@@ -27,6 +27,16 @@ const unsigned char* octets(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+TlsFault fault_of(long verified) {
+  switch (verified) {
+  case X509_V_ERR_HOSTNAME_MISMATCH:
+  case X509_V_ERR_IP_ADDRESS_MISMATCH: return TlsFault::name;
+  case X509_V_ERR_CERT_HAS_EXPIRED: return TlsFault::expired;
+  case X509_V_ERR_DANE_NO_MATCH: return TlsFault::tlsa;
+  default: return TlsFault::untrusted;
+  }
+}
+
 } // namespace
 
 TlsChannel::TlsChannel(std::shared_ptr<const TlsContexts> contexts, TlsPolicy policy, Tickets tickets,
@@ -135,12 +145,14 @@ void TlsChannel::fail(int result) {
   const bool told = SSL_get_error(connection_.get(), result) == SSL_ERROR_SSL;
   const std::string reason = told ? take_tls_error() : "internal error";
   const long verified = SSL_get_verify_result(connection_.get());
-  if (state_ == State::open)
+  if (state_ == State::open) {
     problem_ = printable(fmt::format("TLS failed: {}", reason));
-  else if (policy_.authenticated() && verified != X509_V_OK)
+  } else if (policy_.authenticated() && verified != X509_V_OK) {
     problem_ = fmt::format("the certificate does not hold: {}", X509_verify_cert_error_string(verified));
-  else
+    fault_ = fault_of(verified);
+  } else {
     problem_ = printable(fmt::format("TLS handshake failed: {}", reason));
+  }
   state_ = State::failed;
 }
 
@@ -150,6 +162,11 @@ spool::TlsInfo TlsChannel::info() const {
           .cipher = SSL_get_cipher_name(ssl),
           .policy = std::string(to_string(policy_.level)),
           .verified = SSL_get_verify_result(ssl) == X509_V_OK};
+}
+
+std::optional<TlsFault> TlsChannel::flaw() const {
+  const long verified = SSL_get_verify_result(connection_.get());
+  return verified == X509_V_OK ? std::nullopt : std::optional(fault_of(verified));
 }
 
 bool TlsChannel::resumed() const { return SSL_session_reused(connection_.get()) == 1; }

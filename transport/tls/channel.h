@@ -24,10 +24,14 @@
 #include "transport/tls/wire.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace bulkmail::transport {
+
+// What about a host's certificate, or else, made a handshake fail.
+enum class TlsFault : std::uint8_t { handshake, name, expired, untrusted, tlsa };
 
 class TlsChannel {
  public:
@@ -58,6 +62,11 @@ class TlsChannel {
 
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
+  [[nodiscard]] TlsFault fault() const { return fault_; } // once failed
+
+  // Once open: what a policy that asks for a certificate would have failed it for.
+  [[nodiscard]] std::optional<TlsFault> flaw() const;
+
   [[nodiscard]] spool::TlsInfo info() const; // once open
   [[nodiscard]] bool resumed() const;
 
@@ -80,6 +89,7 @@ class TlsChannel {
   State state_ = State::handshake;
   std::string plaintext_;
   std::string problem_;
+  TlsFault fault_ = TlsFault::handshake;
 };
 
 } // namespace bulkmail::transport
