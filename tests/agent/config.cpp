@@ -54,6 +54,7 @@ source = ["192.0.2.1", "2001:db8::1"]
 warmup = ["50/1d", "100/1d"]
 private_targets = "allow"
 dane = false
+mta_sts = false
 eight_bit = "fail"
 tls = "require"
 ca_file = "/etc/bulkmail/ca.pem"
