@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace bulkmail;
@@ -64,8 +66,15 @@ std::vector<std::string> told_of(const std::filesystem::path& folder, const std:
   std::vector<std::string> names;
   loop.watch((folder / "new").string(), [&](std::string name) { names.push_back(std::move(name)); });
   done();
-  const Monotonic end = loop.now().mono + milliseconds{30};
-  loop.drive([&] { return end; }, [&] { return loop.now().mono >= end; });
+  std::size_t told = 0;
+  std::optional<Monotonic> quiet; // since when nothing more was told: it comes a buffer a turn
+  const auto over = [&] { return quiet && loop.now().mono >= *quiet + milliseconds{30}; };
+  loop.drive(
+      [&] {
+        if (!quiet || std::exchange(told, names.size()) != names.size()) quiet = loop.now().mono;
+        return *quiet + milliseconds{30};
+      },
+      over);
   return names;
 }
 
