@@ -107,11 +107,12 @@ TEST_CASE("whoever writes more is told when there is room") {
 }
 
 TEST_CASE("a program need not read what it does not want") {
-  std::signal(SIGPIPE, SIG_IGN); // as the program has it
+  const auto before = std::signal(SIGPIPE, SIG_IGN); // as the agent has it
   Run run(shell("exit 0"));
   run.write(std::string(3 << 20, 'x'));
   run.wait();
   CHECK(run.code == 0);
+  std::signal(SIGPIPE, before);
 }
 
 TEST_CASE("a program that cannot be started is told, and that it died of a signal") {
