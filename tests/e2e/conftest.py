@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import isolation  # noqa: E402
 from harness.agent import DEFAULTS, Agent, bulkmail, options  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
+from harness.routes import routes  # noqa: E402
 from harness.signed_zone import SignedZone  # noqa: E402
 from harness.spool import Spool  # noqa: E402
 from harness.unbound import Unbound  # noqa: E402
@@ -33,6 +34,16 @@ def home():
     os.chmod(path, 0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def configure(home):
+    """A configuration file of these routes."""
+    def write(*entries):
+        with open(home + "/bulkmail.toml", "w", encoding="utf-8") as file:
+            file.write(routes(*entries))
+        return home + "/bulkmail.toml"
+    return write
 
 
 @pytest.fixture

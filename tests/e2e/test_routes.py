@@ -7,7 +7,6 @@ import pytest
 
 from harness import waiting
 from harness.relay import Relay
-from harness.routes import routes
 from harness.spool import by_address, only
 from harness.world import simple
 
@@ -22,15 +21,6 @@ def start_relay():
     yield start
     for relay in relays:
         relay.stop()
-
-
-@pytest.fixture
-def configure(home):
-    def write(*entries):
-        with open(home + "/bulkmail.toml", "w", encoding="utf-8") as file:
-            file.write(routes(*entries))
-        return home + "/bulkmail.toml"
-    return write
 
 
 @pytest.fixture

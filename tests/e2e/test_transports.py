@@ -10,7 +10,6 @@ import pytest
 
 from harness import waiting
 from harness.relay import Relay
-from harness.routes import routes
 from harness.spool import MESSAGE, by_address, only
 from harness.world import simple
 
@@ -20,15 +19,6 @@ EXITS = {  # sysexits.h: what becomes of the recipient
     71: ("delayed", "4.3.0"), 72: ("failed", "5.3.0"), 73: ("failed", "5.2.0"), 74: ("failed", "5.3.0"),
     75: ("delayed", "4.3.0"), 76: ("failed", "5.5.0"), 77: ("failed", "5.7.0"), 78: ("failed", "5.3.5"),
     1: ("failed", "5.3.0")}
-
-
-@pytest.fixture
-def configure(home):
-    def write(*entries):
-        with open(home + "/bulkmail.toml", "w", encoding="utf-8") as file:
-            file.write(routes(*entries))
-        return home + "/bulkmail.toml"
-    return write
 
 
 @pytest.fixture
